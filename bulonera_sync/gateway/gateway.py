@@ -1,0 +1,360 @@
+"""One method per use case, over one open database."""
+
+import asyncio
+import hashlib
+import random
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bulonera_sync.changes import Circumstances
+from bulonera_sync.config import Settings
+from bulonera_sync.decisions import Policy
+from bulonera_sync.errors import NotFoundError, RefusedError, StatementRefusedError
+from bulonera_sync.gateway import uploads
+from bulonera_sync.gateway.catalogs import read_catalog
+from bulonera_sync.gateway.logbook import log_outcome
+from bulonera_sync.gateway.openings import allowances_of, open_store
+from bulonera_sync.outcomes import Outcome
+from bulonera_sync.retries import RetryPolicy
+from bulonera_sync.sales import Actor, Content, Role, Sale, User
+from bulonera_sync.store import catalog, listings, sales, users
+from bulonera_sync.store.allowances import Allowances
+from bulonera_sync.store.catalog import CatalogKind, CatalogRow
+from bulonera_sync.store.listings import PendingSale
+from bulonera_sync.store.sessions import Session, Store
+from bulonera_sync.store.users import Account, TokenEntry
+from bulonera_sync.throttle import Grant, Rate
+from bulonera_sync.uploads import SaleUpload, read_sale
+
+_USERNAME = re.compile(r"[\w][\w.@+-]{0,63}")
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A new token, the only time it is seen: only its digest is kept."""
+
+    id: int
+    token: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogImport:
+    """What an import did."""
+
+    imported: int
+    deactivated: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSale:
+    """A sale to show: with its owner's name, and what its conflict is based on."""
+
+    sale: Sale
+    username: str
+    base: Content | None
+
+
+class Gateway:
+    """An open gateway; `open_gateway` makes it. Raises `StoreUnavailableError` from any method."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        allowances: Allowances,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings
+        self._store = store
+        self._allowances = allowances
+        self._clock = clock
+        self._chance = chance
+        sync, retry = settings.sync, settings.retry
+        self._rate = sync.rate
+        self._rules = uploads.UploadRules(
+            Policy(auto_merge=sync.auto_merge, price_tolerance=sync.price_tolerance),
+            sync.number_prefix,
+            sync.zone,
+        )
+        self._retry = RetryPolicy(
+            retry.enabled, retry.first_delay, retry.max_delay, retry.max_attempts
+        )
+
+    # Uploads
+
+    async def upload(self, user: User, raw_sales: Sequence[object]) -> list[Outcome]:
+        """Judge, keep and number what a till sent (contract 2); outcomes in its order.
+
+        Every outcome is on disk when this returns.
+        """
+        read = await asyncio.to_thread(self._read, raw_sales)
+        at = self._circumstances(Actor.of(user))
+
+        async def take_all(session: Session) -> list[Outcome]:
+            return await uploads.take_all(session, read, user.id, self._rules, at)
+
+        async def take_each(session: Session) -> list[Outcome]:
+            return await uploads.take_each(session, read, user.id, self._rules, at)
+
+        try:
+            outcomes = await self._store.write(take_all)
+        except StatementRefusedError:
+            outcomes = await self._store.write(take_each)
+        for upload, outcome in zip(read, outcomes, strict=True):
+            log_outcome(user.id, upload, outcome)
+        return outcomes
+
+    def _read(self, raw_sales: Sequence[object]) -> list[SaleUpload]:
+        max_items = self.settings.sync.max_items
+        return [
+            read_sale(raw, index=index, max_items=max_items) for index, raw in enumerate(raw_sales)
+        ]
+
+    def _circumstances(self, actor: Actor) -> Circumstances:
+        return Circumstances(actor, self._clock(), self._retry, self._chance())
+
+    # Reading
+
+    async def pending(
+        self,
+        *,
+        sync_statuses: Collection[str],
+        user_id: int | None,
+        after_id: int = 0,
+        limit: int = 50,
+    ) -> tuple[Sequence[PendingSale], int]:
+        """Return a page of what is not synced, of one user or of all, and how many match."""
+
+        async def page(session: Session) -> tuple[Sequence[PendingSale], int]:
+            return await listings.list_pending(
+                session,
+                sync_statuses=sync_statuses,
+                user_id=user_id,
+                after_id=after_id,
+                limit=limit,
+            )
+
+        return await self._store.read(page)
+
+    async def find_sale(self, user: User, key: int | str) -> FoundSale:
+        """Return the sale of this id or local_id; raises `NotFoundError` for another's too."""
+
+        async def find(session: Session) -> FoundSale | None:
+            if isinstance(key, int):
+                sale = (await sales.find_by_ids(session, [key])).get(key)
+            else:
+                sale = (await sales.find_by_local_ids(session, [key])).get(key)
+            if sale is None or not _may_see(user, sale):
+                return None
+            base = await _base_of(session, sale)
+            names = await users.usernames(session)
+            return FoundSale(sale, names[sale.user_id], base)
+
+        found = await self._store.read(find)
+        if found is None:
+            raise NotFoundError(f"Sale {key} not found or permission denied")
+        return found
+
+    async def find_sales(self, user: User, local_ids: Collection[str]) -> dict[str, Sale]:
+        """Return, by local_id, those of these sales that the user may see."""
+
+        async def find(session: Session) -> dict[str, Sale]:
+            return await sales.find_by_local_ids(session, local_ids)
+
+        found = await self._store.read(find)
+        return {key: sale for key, sale in found.items() if _may_see(user, sale)}
+
+    # Accounts
+
+    async def authenticate(self, token: str) -> User | None:
+        """Return the active user that this token names, or None."""
+        digest = _digest(token)
+
+        async def find(session: Session) -> User | None:
+            return await users.find_by_token(session, digest)
+
+        return await self._store.read(find)
+
+    async def spend(self, user: User) -> Grant | None:
+        """Take one request off the user's allowance; None while the throttle is off."""
+        if self._rate is None:
+            return None
+        return await self._allowances.spend(user.id, self._rate, self._clock())
+
+    @property
+    def rate(self) -> Rate | None:
+        return self._rate
+
+    async def keep_allowances(self) -> None:
+        """Write down what only memory knows; the daemon does so every second."""
+        await self._allowances.keep()
+
+    async def find_account(self, username: str) -> Account:
+        """Return the account of this name; raises `NotFoundError`."""
+
+        async def find(session: Session) -> Account | None:
+            return await users.find_by_name(session, username)
+
+        account = await self._store.read(find)
+        if account is None:
+            raise NotFoundError(f"no user {username}")
+        return account
+
+    async def list_accounts(self) -> list[Account]:
+        return await self._store.read(users.list_accounts)
+
+    async def add_user(
+        self, username: str, role: Role, *, has_token: bool = True
+    ) -> tuple[User, IssuedToken | None]:
+        """Add a user with its first token; raises `RefusedError` for a name that is taken."""
+        if not _USERNAME.fullmatch(username):
+            raise RefusedError(
+                "a username has 1 to 64 letters, digits or . _ @ + - and starts with a letter "
+                "or digit"
+            )
+        now, secret = self._clock(), secrets.token_hex(20)
+
+        async def add(session: Session) -> tuple[User, IssuedToken | None]:
+            if await users.find_by_name(session, username):
+                raise RefusedError(f"user {username} exists already")
+            user = await users.add_user(session, username, role, now=now)
+            if not has_token:
+                return user, None
+            token_id = await users.add_token(session, user.id, _digest(secret), "", now=now)
+            return user, IssuedToken(token_id, secret, "")
+
+        return await self._store.write(add)
+
+    async def set_user_active(self, username: str, *, is_active: bool) -> Account:
+        """Enable or disable a user: its tokens stop or start to count at once."""
+
+        async def change(session: Session) -> Account:
+            account = await _account(session, username)
+            await users.set_active(session, account.id, is_active=is_active)
+            return await _account(session, username)
+
+        return await self._store.write(change)
+
+    async def create_token(self, username: str, label: str = "") -> IssuedToken:
+        """Give a user one more token; raises `NotFoundError`."""
+        now, secret = self._clock(), secrets.token_hex(20)
+
+        async def add(session: Session) -> IssuedToken:
+            account = await _account(session, username)
+            token_id = await users.add_token(session, account.id, _digest(secret), label, now=now)
+            return IssuedToken(token_id, secret, label)
+
+        return await self._store.write(add)
+
+    async def list_tokens(self, username: str | None = None) -> list[TokenEntry]:
+        """Return the tokens of one user or of all; raises `NotFoundError` for an unknown one."""
+
+        async def all_of(session: Session) -> list[TokenEntry]:
+            if username is not None:
+                await _account(session, username)
+            return await users.list_tokens(session, username)
+
+        return await self._store.read(all_of)
+
+    async def revoke_token(self, token_id: int) -> TokenEntry:
+        """Revoke a token at once and for good; raises `NotFoundError`."""
+        now = self._clock()
+
+        async def revoke(session: Session) -> TokenEntry:
+            entry = await users.revoke_token(session, token_id, now=now)
+            if entry is None:
+                raise NotFoundError(f"no token {token_id}; bulonera-sync token list shows them")
+            return entry
+
+        return await self._store.write(revoke)
+
+    # Catalogue
+
+    async def import_catalog(
+        self, kind: CatalogKind, path: Path, *, deactivate_missing: bool = False
+    ) -> CatalogImport:
+        """Bring a CSV file's rows in, all or none; raises `RefusedError` naming the line."""
+        rows = await asyncio.to_thread(read_catalog, path, kind)
+        return await self.import_rows(kind, rows, deactivate_missing=deactivate_missing)
+
+    async def import_rows(
+        self, kind: CatalogKind, rows: Sequence[CatalogRow], *, deactivate_missing: bool = False
+    ) -> CatalogImport:
+        """Bring rows in, all or none."""
+
+        async def bring(session: Session) -> CatalogImport:
+            deactivated = await catalog.import_rows(
+                session, kind, rows, deactivate_missing=deactivate_missing
+            )
+            return CatalogImport(len(rows), deactivated)
+
+        return await self._store.write(bring)
+
+    async def list_catalog(self, kind: CatalogKind, *, limit: int) -> tuple[list[CatalogRow], int]:
+        """Return the first rows by id, and how many there are in all."""
+
+        async def rows(session: Session) -> tuple[list[CatalogRow], int]:
+            return await catalog.list_rows(session, kind, limit=limit)
+
+        return await self._store.read(rows)
+
+    # Health
+
+    async def check(self) -> None:
+        """Raise `StoreUnavailableError` or `SchemaError` unless the database can be used."""
+        await self._store.check()
+
+
+def _may_see(user: User, sale: Sale) -> bool:
+    return user.is_manager or sale.user_id == user.id
+
+
+async def _base_of(session: Session, sale: Sale) -> Content | None:
+    if sale.parked is None or sale.parked.version >= sale.version:
+        return None
+    return (await sales.bases_of(session, {sale.id: sale.parked.version})).get(sale.id)
+
+
+async def _account(session: Session, username: str) -> Account:
+    account = await users.find_by_name(session, username)
+    if account is None:
+        raise NotFoundError(f"no user {username}; bulonera-sync user list shows them")
+    return account
+
+
+def _digest(token: str) -> str:
+    # Tokens are 160 random bits: nothing slower than one hash would make them harder to find.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = now_utc,
+    chance: Callable[[], float] = random.random,
+) -> AsyncIterator[Gateway]:
+    """Open the configured database for use, and let go of it at the end.
+
+    Raises `SchemaError` when it was never prepared or is of another version, and
+    `StoreUnavailableError`.
+    """
+    store = await open_store(settings.store)
+    try:
+        gateway = Gateway(settings, store, await allowances_of(store), clock=clock, chance=chance)
+        yield gateway
+        await gateway.keep_allowances()
+    finally:
+        await store.close()

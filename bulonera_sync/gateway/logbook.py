@@ -1,0 +1,72 @@
+"""What the log says of each sale: the guide's sentences and keys, once, after the commit."""
+
+import logging
+from typing import assert_never
+
+from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
+from bulonera_sync.sales import Problem
+from bulonera_sync.uploads import SaleUpload
+
+logger = logging.getLogger("bulonera_sync")
+
+_SENTENCES = {
+    "local_id_required": "Sync validation failed: missing local_id",
+    "local_id_invalid": "Sync validation failed: invalid UUID format",
+    "customer_required": "Sync validation failed: missing customer_id",
+    "customer_invalid": "Sync validation failed: invalid customer_id",
+    "customer_not_found": "Sync validation failed: missing customer_id",
+    "items_required": "Sync validation failed: missing items",
+    "too_many_items": "Sync validation failed: too many items",
+    "local_id_in_use": "Sync refused: local_id belongs to another user",
+    "not_stored": "Sync refused: the database did not take the sale",
+    "pending": "Sale is queued for another user",
+}
+
+
+def log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
+    """Write one record about one uploaded sale."""
+    context = {"user_id": user_id, "local_id": upload.local_id or outcome.local_id}
+    match outcome.verdict:
+        case Success(message):
+            logger.info(
+                "Sale synced successfully" if message is None else message,
+                extra={
+                    **context,
+                    "sale_id": outcome.sale_id,
+                    "customer_id": upload.customer_id,
+                    "items_count": len(upload.items),
+                },
+            )
+        case ConflictFound(code=code, server_version=server, client_version=client):
+            logger.warning(
+                "Sync conflict detected",
+                extra={
+                    **context,
+                    "sale_id": outcome.sale_id,
+                    "code": code,
+                    "server_version": server,
+                    "client_version": client,
+                },
+            )
+        case Failure(problems):
+            _log_failure(context, upload, problems[0])
+        case _ as missing:
+            assert_never(missing)
+
+
+def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Problem) -> None:
+    place = problem.field.partition("[")[2].partition("]")[0]
+    if problem.field.startswith("items[") and place.isdigit():
+        item = upload.items[int(place)]
+        logger.error(
+            "Sync upload: Item validation error",
+            extra={
+                **context,
+                "item_index": item.index,
+                "product_id": item.product_id,
+                "error": problem.message,
+            },
+        )
+        return
+    sentence = _SENTENCES.get(problem.code, f"Sync validation failed: invalid {problem.field}")
+    logger.warning(sentence, extra={**context, "error": problem.message})

@@ -1,0 +1,126 @@
+"""What is left of each user's allowance, kept so that a restart forgets nothing.
+
+One gateway alone keeps it in memory and writes it down every second; several gateways on one
+Postgres share it in the database, a statement a request. The rule is `throttle.spend`'s in both.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Interval, bindparam, func, select
+
+from bulonera_sync.store.dialect import upsert
+from bulonera_sync.store.schema import allowances
+from bulonera_sync.store.sessions import Session, Store, Touching
+from bulonera_sync.store.statements import Statement
+from bulonera_sync.store.types import BigId, UtcTime
+from bulonera_sync.throttle import Grant, Rate, spend
+
+_NEW = upsert(allowances).values(
+    user_id=bindparam("user_id"), full_at=bindparam("full_at", type_=UtcTime())
+)
+KEEP = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=["user_id"], set_={"full_at": bindparam("full_at", type_=UtcTime())}
+    )
+)
+# Refused where the row is later than `latest`: nothing is written then, and no row comes back.
+SPEND = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={
+            "full_at": func.greatest(allowances.c.full_at, bindparam("now", type_=UtcTime()))
+            + bindparam("interval", type_=Interval())
+        },
+        where=allowances.c.full_at <= bindparam("latest", type_=UtcTime()),
+    ).returning(allowances.c.full_at)
+)
+ALL = Statement(select(allowances.c.user_id, allowances.c.full_at))
+ONE = Statement(
+    select(allowances.c.full_at).where(allowances.c.user_id == bindparam("user_id", type_=BigId))
+)
+
+
+class Allowances(Protocol):
+    """Every user's allowance."""
+
+    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
+        """Take one request off a user's allowance, or refuse it."""
+        ...
+
+    async def keep(self) -> None:
+        """Write down what only memory knows."""
+        ...
+
+
+class OwnAllowances:
+    """In memory, for the one gateway on a database; `keep` writes down what changed."""
+
+    def __init__(self, store: Store, full_at: dict[int, datetime]) -> None:
+        self._store = store
+        self._full_at = full_at
+        self._changed: set[int] = set()
+
+    @classmethod
+    async def load(cls, store: Store) -> "OwnAllowances":
+        async def all_kept(session: Session) -> dict[int, datetime]:
+            return dict(await session.fetch(ALL))
+
+        return cls(store, await store.read(all_kept))
+
+    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
+        grant = spend(rate, self._full_at.get(user_id), now)
+        self._full_at[user_id] = grant.full_at
+        self._changed.add(user_id)
+        return grant
+
+    async def keep(self) -> None:
+        changed, self._changed = self._changed, set()
+        rows = [{"user_id": each, "full_at": self._full_at[each]} for each in sorted(changed)]
+        if not rows:
+            return
+
+        async def write_down(session: Session) -> None:
+            await session.execute_many(KEEP, rows)
+
+        try:
+            await self._store.write(write_down)
+        except BaseException:
+            self._changed |= changed
+            raise
+
+
+class SharedAllowances:
+    """In the database, exact across every gateway on it."""
+
+    def __init__(self, store: Touching) -> None:
+        self._store = store
+
+    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
+        async def take(session: Session) -> Grant:
+            return await _take(session, user_id, rate, now)
+
+        return await self._store.touch(take)
+
+    async def keep(self) -> None:
+        """Nothing: every request has written its own."""
+
+
+async def _take(session: Session, user_id: int, rate: Rate, now: datetime) -> Grant:
+    latest = now + rate.interval * (rate.limit - 1)
+    while True:
+        taken = await session.fetch(
+            SPEND,
+            user_id=user_id,
+            full_at=now + rate.interval,
+            now=now,
+            interval=rate.interval,
+            latest=latest,
+        )
+        if taken:
+            # What was spent is spent: asked again one interval earlier, the rule says what is left.
+            return spend(rate, taken[0][0] - rate.interval, now)
+        [(full_at,)] = await session.fetch(ONE, user_id=user_id)
+        grant = spend(rate, full_at, now)
+        if not grant.is_allowed:
+            return grant

@@ -1,0 +1,129 @@
+"""The catalogue as rows: what an upload may name, and how an import brings it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from sqlalchemy import Integer, Table, bindparam, func, select, true, update
+
+from bulonera_sync.sales import Product
+from bulonera_sync.store import schema
+from bulonera_sync.store.dialect import among, upsert
+from bulonera_sync.store.sessions import Session
+from bulonera_sync.store.statements import Statement
+
+MAX_STORED_ID = 2**63 - 1
+
+CatalogKind = Literal["customers", "products"]
+
+_customers = schema.customers
+_products = schema.products
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogCustomer:
+    """A customer as imported and listed."""
+
+    id: int
+    name: str
+    tax_id: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogProduct:
+    """A product as imported and listed; price net of tax."""
+
+    id: int
+    code: str
+    name: str
+    price: Decimal | None
+    tax_percentage: Decimal | None
+    is_active: bool
+
+
+CatalogRow = CatalogCustomer | CatalogProduct
+
+ACTIVE_CUSTOMERS = Statement(
+    select(_customers.c.id).where(among(_customers.c.id, "ids"), _customers.c.is_active == true())
+)
+ACTIVE_PRODUCTS = Statement(
+    select(_products.c.id, _products.c.price, _products.c.tax_percentage).where(
+        among(_products.c.id, "ids"), _products.c.is_active == true()
+    )
+)
+
+
+def _upsert(table: Table) -> Statement:
+    names = [column.name for column in table.columns]
+    insert = upsert(table).values({name: bindparam(name) for name in names})
+    renewed = {name: getattr(insert.excluded, name) for name in names if name != "id"}
+    return Statement(insert.on_conflict_do_update(index_elements=["id"], set_=renewed))
+
+
+_TABLES: Mapping[CatalogKind, Table] = {"customers": _customers, "products": _products}
+UPSERTS = {kind: _upsert(table) for kind, table in _TABLES.items()}
+DEACTIVATE_MISSING = {
+    kind: Statement(
+        update(table)
+        .where(~table.c.id.in_(select(table.c.id).where(among(table.c.id, "ids"))))
+        .where(table.c.is_active == true())
+        .values(is_active=bindparam("inactive"))
+    )
+    for kind, table in _TABLES.items()
+}
+LISTS = {
+    kind: Statement(select(table).order_by(table.c.id).limit(bindparam("limit", type_=Integer)))
+    for kind, table in _TABLES.items()
+}
+COUNTS = {
+    kind: Statement(select(func.count()).select_from(table)) for kind, table in _TABLES.items()
+}
+
+
+async def active_customers(session: Session, ids: Collection[int]) -> frozenset[int]:
+    """Return which of these customers exist and are active."""
+    wanted = sorted(each for each in ids if each <= MAX_STORED_ID)
+    if not wanted:
+        return frozenset()
+    rows = await session.fetch(ACTIVE_CUSTOMERS, ids=wanted)
+    return frozenset(customer_id for (customer_id,) in rows)
+
+
+async def active_products(session: Session, ids: Collection[int]) -> Mapping[int, Product]:
+    """Return those of these products that exist and are active, by id."""
+    wanted = sorted(each for each in ids if each <= MAX_STORED_ID)
+    if not wanted:
+        return {}
+    rows = await session.fetch(ACTIVE_PRODUCTS, ids=wanted)
+    return {row[0]: Product(*row) for row in rows}
+
+
+async def import_rows(
+    session: Session,
+    kind: CatalogKind,
+    rows: Sequence[CatalogRow],
+    *,
+    deactivate_missing: bool,
+) -> int:
+    """Insert or update every row; return how many absent ones were made inactive."""
+    await session.execute_many(UPSERTS[kind], [_values(row) for row in rows])
+    if not deactivate_missing:
+        return 0
+    ids = [row.id for row in rows]
+    return await session.execute(DEACTIVATE_MISSING[kind], ids=ids, inactive=False)
+
+
+def _values(row: CatalogRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+async def list_rows(
+    session: Session, kind: CatalogKind, *, limit: int
+) -> tuple[list[CatalogRow], int]:
+    """Return the first rows by id, and how many there are in all."""
+    rows = await session.fetch(LISTS[kind], limit=limit)
+    [(total,)] = await session.fetch(COUNTS[kind])
+    make = CatalogCustomer if kind == "customers" else CatalogProduct
+    return [make(*row) for row in rows], total

@@ -1,0 +1,68 @@
+"""Where the two engines speak differently: with `types`, the one place that knows their names."""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Dialect, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import NULLTYPE, Integer, Text, TypeEngine
+
+from bulonera_sync.store.types import IdList, TextList
+
+SQLITE: Dialect = sqlite.dialect(paramstyle="named")
+POSTGRES: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+
+# The same construct on both: INSERT ... ON CONFLICT has one grammar there.
+upsert = postgresql.insert
+
+
+class among(ColumnElement[bool]):  # noqa: N801 - reads as SQL does
+    """`column` is in the list bound under `name`: one parameter for any number of values.
+
+    json_each on SQLite and = ANY on Postgres, so that a batch is one statement, prepared once.
+    """
+
+    inherit_cache = False
+    # Not Boolean: SQLite's compiler would add "= 1", which no index answers.
+    type = NULLTYPE  # type: ignore[assignment]
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        is_id = isinstance(column.type, Integer)
+        kind: TypeEngine[Any] = IdList() if is_id else TextList()
+        self.column = column
+        self.list: BindParameter[Any] = bindparam(name, type_=kind)
+
+
+@compiles(among, "sqlite")
+def _among_on_sqlite(element: among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = compiler.process(element.column, **kw), compiler.process(element.list, **kw)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - no user's text
+
+
+@compiles(among, "postgresql")
+def _among_on_postgres(element: among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = compiler.process(element.column, **kw), compiler.process(element.list, **kw)
+    return f"{column} = ANY ({values})"
+
+
+class has_table(ColumnElement[bool]):  # noqa: N801 - reads as SQL does
+    """Whether the table exists."""
+
+    inherit_cache = True
+    type = NULLTYPE  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        self.name: BindParameter[Any] = bindparam("table", name, type_=Text())
+
+
+@compiles(has_table, "sqlite")
+def _has_table_on_sqlite(element: has_table, compiler: SQLCompiler, **kw: Any) -> str:
+    name = compiler.process(element.name, **kw)
+    return f"EXISTS (SELECT 1 FROM sqlite_master WHERE name = {name})"  # noqa: S608
+
+
+@compiles(has_table, "postgresql")
+def _has_table_on_postgres(element: has_table, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"to_regclass({compiler.process(element.name, **kw)}) IS NOT NULL"

@@ -1,0 +1,231 @@
+"""The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
+from bulonera_sync.store.dialect import POSTGRES
+from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
+from bulonera_sync.store.sessions import T, Work
+from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.writers import Writer
+
+CONNECT_TIMEOUT_SECONDS = 2.0
+COMMAND_TIMEOUT_SECONDS = 15.0
+POOL_SIZE = 4
+
+# Writers of all gateways take turns, as SQLite's do: no deadlock between two batches, no unique
+# violation between two copies of one upload, numbers without a gap. Any constant serves.
+WRITER_LOCK = 0x62756C6F6E
+_BEGIN_WRITE = f"BEGIN; SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+SERVER_SETTINGS = {
+    "application_name": "bulonera-sync",
+    "synchronous_commit": "on",
+    "lock_timeout": "15s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+
+# SQLSTATE classes in which the data is at fault: integrity, data, a trigger's RAISE.
+_REFUSED_CLASSES = frozenset({"22", "23", "P0"})
+# Classes in which a statement of ours is: those must be seen, not retried.
+_OUR_FAULT_CLASSES = frozenset({"42", "0A"})
+
+_UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Tell what the data broke from what the data can't help; no driver's error gets out."""
+    try:
+        yield
+    except asyncpg.exceptions.DataError as error:
+        raise StatementRefusedError(str(error)) from error
+    except asyncpg.PostgresError as error:
+        state = (error.sqlstate or "")[:2]
+        if state in _OUR_FAULT_CLASSES:
+            raise
+        if state in _REFUSED_CLASSES:
+            raise StatementRefusedError(str(error)) from error
+        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+    except _UNREACHABLE as error:
+        # An argument that asyncpg itself can't encode is the data's fault, though it says
+        # InterfaceError too.
+        if isinstance(error, ValueError):
+            raise StatementRefusedError(str(error)) from error
+        text = str(error) or type(error).__name__
+        raise StoreUnavailableError(f"the database can't be reached: {text}") from error
+
+
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+
+
+class PostgresSession:
+    """One open transaction."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        compiled = statement.for_dialect(POSTGRES)
+        with told_apart():
+            rows = await self._connection.fetch(compiled.sql, *compiled.bind_in_order(values))
+        return compiled.read(rows)
+
+    async def execute(self, statement: Statement, /, **values: Any) -> int:
+        compiled = statement.for_dialect(POSTGRES)
+        with told_apart():
+            status = await self._connection.execute(compiled.sql, *compiled.bind_in_order(values))
+        return int(status.rsplit(" ", 1)[-1])
+
+    async def execute_many(
+        self, statement: Statement, rows: Sequence[Mapping[str, Any]], /
+    ) -> None:
+        if not rows:
+            return
+        compiled = statement.for_dialect(POSTGRES)
+        with told_apart():
+            await self._connection.executemany(
+                compiled.sql, [compiled.bind_in_order(row) for row in rows]
+            )
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        with told_apart():
+            await self._connection.execute("SAVEPOINT one_sale")
+        try:
+            yield
+        except BaseException:
+            with told_apart():
+                await self._connection.execute(
+                    "ROLLBACK TO SAVEPOINT one_sale; RELEASE SAVEPOINT one_sale"
+                )
+            raise
+        with told_apart():
+            await self._connection.execute("RELEASE SAVEPOINT one_sale")
+
+
+class PostgresStore:
+    """An open Postgres database: a connection that writes, a pool that reads."""
+
+    def __init__(
+        self, url: str, readers: "asyncpg.Pool[Any]", touching: "asyncpg.Pool[Any]"
+    ) -> None:
+        self._url = url
+        self._readers = readers
+        self._touching = touching
+        self._writing: asyncpg.Connection[Any] | None = None
+        self._writer = Writer(self._transact)
+        self.touching = self
+
+    @classmethod
+    async def open(cls, url: str) -> "PostgresStore":
+        """Reach the database, which has its schema; raises `StoreUnavailableError`."""
+        readers = await _open_pool(url, SERVER_SETTINGS)
+        # A crash may forget the last second of what is written here, and of nothing else.
+        touching = await _open_pool(url, {**SERVER_SETTINGS, "synchronous_commit": "off"})
+        store = cls(url, readers, touching)
+        await closed_unless_current(store)
+        return store
+
+    async def read(self, work: Work[T], /) -> T:
+        with told_apart():
+            connection = await self._readers.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
+        try:
+            return await _transact(connection, _BEGIN_READ, work)
+        finally:
+            await self._readers.release(connection)
+
+    async def check(self) -> None:
+        await self.read(refuse_other_schema)
+
+    async def touch(self, work: Work[T], /) -> T:
+        """Run a unit of work whose every statement commits by itself, beside the writer."""
+        with told_apart():
+            connection = await self._touching.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
+        try:
+            return await work(PostgresSession(connection))
+        finally:
+            await self._touching.release(connection)
+
+    async def write(self, work: Work[T], /) -> T:
+        return await self._writer.submit(work)
+
+    async def _transact(self, work: Work[Any]) -> Any:
+        if self._writing is None or self._writing.is_closed():
+            self._writing = await open_connection(self._url)
+        try:
+            return await _transact(self._writing, _BEGIN_WRITE, work)
+        except StoreUnavailableError:
+            # After a failed COMMIT nobody knows what the connection holds: a fresh one does.
+            self._writing.terminate()
+            self._writing = None
+            raise
+
+    async def close(self) -> None:
+        await self._writer.close()
+        if self._writing is not None:
+            self._writing.terminate() if self._writing.is_closed() else await self._writing.close()
+        await self._readers.close()
+        await self._touching.close()
+
+
+async def open_connection(url: str) -> "asyncpg.Connection[Any]":
+    """Open one connection; raises `StoreUnavailableError`."""
+    with told_apart():
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            server_settings=SERVER_SETTINGS,
+        )
+
+
+async def _open_pool(url: str, settings: Mapping[str, str]) -> "asyncpg.Pool[Any]":
+    with told_apart():
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            server_settings=dict(settings),
+            reset=_nothing_to_reset,
+        )
+
+
+async def _nothing_to_reset(connection: "asyncpg.Connection[Any]") -> None:
+    """Our transactions leave no session state behind; asyncpg's reset is a round trip a read."""
+
+
+async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
+    try:
+        with told_apart():
+            await connection.execute(begin)
+        result = await work(PostgresSession(connection))
+        with told_apart():
+            await connection.execute("COMMIT")
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    return result
+
+
+async def _roll_back(connection: "Connection") -> None:
+    try:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+    except (asyncpg.PostgresError, *_UNREACHABLE):
+        # What can't be rolled back must not be used again.
+        connection.terminate()

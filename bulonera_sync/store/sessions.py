@@ -1,0 +1,76 @@
+"""What a unit of work sees of the database: one open transaction, the same on both engines."""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+from bulonera_sync.store.statements import Row, Statement
+
+T = TypeVar("T")
+
+
+class Session(Protocol):
+    """One open transaction.
+
+    Every method raises `StatementRefusedError` for what the data breaks, and
+    `StoreUnavailableError` for what the data can't help.
+    """
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        """Return the rows of a SELECT or of RETURNING."""
+        ...
+
+    async def execute(self, statement: Statement, /, **values: Any) -> int:
+        """Run a write; return how many rows it touched."""
+        ...
+
+    async def execute_many(
+        self, statement: Statement, rows: Sequence[Mapping[str, Any]], /
+    ) -> None:
+        """Run a write for every row in one call to the driver; no rows, no call."""
+        ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """Undo what the block wrote when it raises, and nothing before it."""
+        ...
+
+
+# A unit of work: it awaits its session and nothing else. On SQLite it runs whole in the
+# connection's thread, so it touches neither the event loop nor what another task may change.
+Work = Callable[[Session], Coroutine[Any, Any, T]]
+
+
+class Touching(Protocol):
+    """A store that writes a row at once, out of the writers' turn and without waiting for disk."""
+
+    async def touch(self, work: Work[T], /) -> T:
+        """Run a unit of work whose every statement commits by itself."""
+        ...
+
+
+class Store(Protocol):
+    """An open database."""
+
+    async def read(self, work: Work[T], /) -> T:
+        """Run a unit of work that only reads, on one consistent snapshot."""
+        ...
+
+    async def write(self, work: Work[T], /) -> T:
+        """Run a unit of work in a transaction of its own; return after its COMMIT.
+
+        What was begun ends, even when the caller is cancelled.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Raise `StoreUnavailableError` or `SchemaError` unless the database can be used."""
+        ...
+
+    @property
+    def touching(self) -> "Touching | None":
+        """The way to write beside the writer, where several gateways share the database."""
+        ...
+
+    async def close(self) -> None:
+        """End what was begun, then let go of the database."""
+        ...

@@ -1,0 +1,228 @@
+"""The embedded engine: one file, one writer connection, a few readers, each with its thread.
+
+A unit of work crosses to the thread once and runs there whole; a hop per statement costs more
+than the statement.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from bulonera_sync.errors import SchemaError, StatementRefusedError, StoreUnavailableError
+from bulonera_sync.store.dialect import SQLITE
+from bulonera_sync.store.drivers import sqlite3
+from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
+from bulonera_sync.store.sessions import T, Work
+from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.writers import Writer
+
+BUSY_TIMEOUT_SECONDS = 15.0
+READERS = 2
+
+# foreign_keys and trusted_schema belong to the connection, journal_mode to the file. FULL: with
+# NORMAL a power cut takes the last answered sales along.
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA trusted_schema = OFF",
+)
+
+# The WAL-reset bug: one connection writes while another checkpoints, and committed data is lost.
+_FIRST_AFFECTED = (3, 7, 0)
+_FIXED = (3, 51, 3)
+_BACKPORTED = {(3, 50): 7, (3, 44): 6}
+
+
+def refuse_affected_version(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> None:
+    """Raise `StoreUnavailableError` for an SQLite that can lose committed data."""
+    backported = _BACKPORTED.get(version[:2])
+    is_mended = version >= _FIXED or (backported is not None and version[2] >= backported)
+    if version < _FIRST_AFFECTED or is_mended:
+        return
+    shown = ".".join(map(str, version))
+    raise StoreUnavailableError(
+        f"SQLite {shown} can lose committed sales (its WAL-reset bug); install pysqlite3 0.6.1 "
+        f"or newer, which carries a mended one"
+    )
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file for a transaction at a time, begun and ended by us alone."""
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Tell what the data broke from what the data can't help; no driver's error gets out."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError) as error:
+        raise StatementRefusedError(str(error)) from error
+    except OverflowError as error:
+        raise StatementRefusedError(str(error)) from error
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+
+
+class SqliteSession:
+    """One open transaction; its methods never truly wait (see `run_whole`)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        compiled = statement.for_dialect(SQLITE)
+        with told_apart():
+            rows = self._connection.execute(compiled.sql, compiled.bind(values)).fetchall()
+        return compiled.read(rows)
+
+    async def execute(self, statement: Statement, /, **values: Any) -> int:
+        compiled = statement.for_dialect(SQLITE)
+        with told_apart():
+            return int(self._connection.execute(compiled.sql, compiled.bind(values)).rowcount)
+
+    async def execute_many(
+        self, statement: Statement, rows: Sequence[Mapping[str, Any]], /
+    ) -> None:
+        if not rows:
+            return
+        compiled = statement.for_dialect(SQLITE)
+        with told_apart():
+            self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        self._connection.execute("SAVEPOINT one_sale")
+        try:
+            yield
+        except BaseException:
+            # A full disk may have rolled the whole transaction back already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO one_sale")
+                self._connection.execute("RELEASE one_sale")
+            raise
+        self._connection.execute("RELEASE one_sale")
+
+
+def run_whole(work: Coroutine[Any, Any, T]) -> T:
+    """Run a unit of work to its end, here and now; it awaits nothing but its session."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    raise RuntimeError("a unit of work awaited something beside its session")
+
+
+def transact(connection: sqlite3.Connection, begin: str, work: Work[T]) -> T:
+    """Run a unit of work between BEGIN and COMMIT; roll back when it raises."""
+    with told_apart():
+        connection.execute(begin)
+    try:
+        result = run_whole(work(SqliteSession(connection)))
+        with told_apart():
+            connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+class SqliteConnection(aiosqlite.Connection):
+    """aiosqlite's connection with a door for a whole unit of work."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call the function with the raw connection in the connection's thread."""
+        return await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call, no-any-return]
+
+
+async def open_connection(path: Path) -> SqliteConnection:
+    """Open a connection with its thread; raises `StoreUnavailableError`."""
+    connection = SqliteConnection(lambda: connect(path), iter_chunk_size=64)
+    with told_apart():
+        await connection
+    return connection
+
+
+class SqliteStore:
+    """An open SQLite file."""
+
+    # Memory keeps the allowances: one gateway alone has the file.
+    touching: None = None
+
+    def __init__(
+        self, path: Path, writing: SqliteConnection, reading: Sequence[SqliteConnection]
+    ) -> None:
+        self._path = path
+        self._writing: SqliteConnection | None = writing
+        self._reading = list(reading)
+        self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
+        for connection in reading:
+            self._idle.put_nowait(connection)
+        self._writer = Writer(self._transact)
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open the file, which exists and has its schema."""
+        refuse_affected_version()
+        if not path.exists():  # noqa: ASYNC240 - one stat at start
+            raise SchemaError(f"{path} does not exist yet; bulonera-sync db upgrade makes it")
+        store = cls(
+            path,
+            await open_connection(path),
+            [await open_connection(path) for _ in range(READERS)],
+        )
+        await closed_unless_current(store)
+        return store
+
+    async def read(self, work: Work[T], /) -> T:
+        connection = await self._idle.get()
+        # Shielded: a cancelled reader's connection is given back when it is idle, not before.
+        reading = asyncio.ensure_future(connection.run(transact, "BEGIN DEFERRED", work))
+        reading.add_done_callback(lambda done: self._give_back(connection, done))
+        return await asyncio.shield(reading)
+
+    def _give_back(self, connection: SqliteConnection, done: "asyncio.Future[Any]") -> None:
+        self._idle.put_nowait(connection)
+        if not done.cancelled():
+            done.exception()
+
+    async def check(self) -> None:
+        await self.read(refuse_other_schema)
+
+    async def write(self, work: Work[T], /) -> T:
+        return await self._writer.submit(work)
+
+    async def _transact(self, work: Work[Any]) -> Any:
+        if self._writing is None:
+            self._writing = await open_connection(self._path)
+        try:
+            return await self._writing.run(transact, "BEGIN IMMEDIATE", work)
+        except StoreUnavailableError:
+            # After a failed COMMIT nobody knows what the connection holds: a fresh one does.
+            broken, self._writing = self._writing, None
+            with suppress(sqlite3.Error):
+                await broken.close()
+            raise
+
+    async def close(self) -> None:
+        await self._writer.close()
+        for connection in (*self._reading, *([self._writing] if self._writing else [])):
+            await connection.close()

@@ -1,0 +1,444 @@
+"""What a till said: one sale of an upload, read field by field. Nothing here knows the catalogue.
+
+Reading never fails: a field that says nothing usable is None and has its problem beside it, in
+the guide's words. The order of the checks is `decisions`' matter.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from bulonera_sync.bodies import dump_exactly, shorten
+from bulonera_sync.money import (
+    HUNDRED,
+    ZERO,
+    TooLongError,
+    format_price,
+    line_subtotal,
+    read_count,
+    read_decimal,
+    read_id,
+)
+from bulonera_sync.sales import (
+    DISCOUNT_TYPES,
+    STATUSES,
+    Content,
+    Item,
+    Problem,
+    fingerprint_of,
+)
+
+MAX_NOTES = 2_000
+# What a version column takes on both engines; no sale is edited this often.
+MAX_VERSION = 2**31 - 1
+MAX_ECHO = 200
+
+ITEM_KEYS = frozenset(
+    {
+        "product_id",
+        "quantity",
+        "unit_price",
+        "discount_type",
+        "discount_value",
+        "tax_percentage",
+    }
+)
+
+_NIL_UUID = "00000000-0000-0000-0000-000000000000"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_ISO_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:?\d\d)", re.ASCII
+)
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUpload:
+    """One item as said; None where the field is omitted or has a problem."""
+
+    index: int
+    product_id: int | None
+    quantity: Decimal | None
+    unit_price: Decimal | None
+    discount_type: str
+    discount_value: Decimal
+    tax_percentage: Decimal | None
+    product_problem: Problem | None
+    other_problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaleUpload:
+    """One sale of an upload as said, with what is wrong with it beside each field.
+
+    `local_id` is lower-case, None where it has a problem; `echo` is what the answer repeats;
+    `raw` is the element as parsed, every key of it.
+    """
+
+    index: int
+    local_id: str | None
+    echo: str
+    customer_id: int | None
+    status: str
+    notes: str
+    version: int
+    sold_at: datetime | None
+    items: tuple[ItemUpload, ...]
+    local_id_problem: Problem | None
+    customer_problem: Problem | None
+    items_problem: Problem | None
+    last_problems: tuple[Problem, ...]
+    has_version: bool
+    said: str
+    raw: object
+
+    @property
+    def product_ids(self) -> Iterator[int]:
+        return (item.product_id for item in self.items if item.product_id is not None)
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether nothing is wrong with the sale itself; the catalogue may still refuse it."""
+        return not (
+            self.local_id_problem
+            or self.customer_problem
+            or self.items_problem
+            or self.last_problems
+            or any(item.product_problem or item.other_problems for item in self.items)
+        )
+
+    def content(self, tax_defaults: Mapping[int, Decimal]) -> Content | None:
+        """Return the normalised content, or None while anything in it is unknown.
+
+        `tax_defaults`: percentage by product id, for the items that state none.
+        """
+        if self.customer_id is None or not self.is_well_formed:
+            return None
+        items = self.built_items(tax_defaults)
+        return Content(self.customer_id, self.status, items, self.notes) if items else None
+
+    def built_items(self, tax_defaults: Mapping[int, Decimal]) -> tuple[Item, ...] | None:
+        """Return the items, or None where one of them is wrong or its tax is unknown."""
+        built = []
+        for upload in self.items:
+            item = _item(upload, tax_defaults)
+            if item is None:
+                return None
+            built.append(item)
+        return tuple(built)
+
+
+def _item(item: ItemUpload, tax_defaults: Mapping[int, Decimal]) -> Item | None:
+    if item.product_id is None or item.quantity is None or item.unit_price is None:
+        return None
+    if item.other_problems:
+        return None
+    tax = item.tax_percentage
+    if tax is None:
+        tax = tax_defaults.get(item.product_id)
+    if tax is None:
+        return None
+    return Item(
+        product_id=item.product_id,
+        quantity=item.quantity,
+        unit_price=item.unit_price,
+        discount_type=item.discount_type,
+        discount_value=item.discount_value,
+        tax_percentage=tax,
+    )
+
+
+def read_sale(raw: object, *, index: int, max_items: int) -> SaleUpload:
+    """Read one element of `sales`, whatever it is; see contract 2. Never raises."""
+    payload: Mapping[str, object] = raw if isinstance(raw, dict) else {}
+    local_id, echo, local_id_problem = _read_local_id(payload.get("local_id"))
+    customer_id, customer_problem = _read_customer(payload.get("customer_id"))
+    raw_items, items_problem = _read_items(payload.get("items"), max_items)
+    items = tuple(_read_item(item, position) for position, item in enumerate(raw_items))
+    last: list[Problem] = []
+    status = _read_status(payload.get("status"), last)
+    notes = _read_notes(payload.get("notes"), last)
+    version = _read_version(payload.get("version"), last)
+    sold_at = _read_time(payload.get("created_at"), last)
+    return SaleUpload(
+        index=index,
+        local_id=local_id,
+        echo=echo,
+        customer_id=customer_id,
+        status=status or "draft",
+        notes=notes or "",
+        version=version or 1,
+        sold_at=sold_at,
+        items=items,
+        local_id_problem=local_id_problem,
+        customer_problem=customer_problem,
+        items_problem=items_problem,
+        last_problems=tuple(last),
+        has_version=version is not None,
+        said=_said(payload, customer_id, status, notes, items),
+        raw=raw,
+    )
+
+
+def _read_local_id(value: object) -> tuple[str | None, str, Problem | None]:
+    if value is None or (type(value) is str and not value.strip()):
+        text = "local_id requerido y no puede estar vacío"
+        return None, "MISSING", Problem("local_id", "local_id_required", text)
+    folded = value.lower() if type(value) is str else ""
+    if _UUID.fullmatch(folded) and folded != _NIL_UUID:
+        return folded, folded, None
+    text = f"local_id debe ser UUID válido (RFC 4122), recibido: {shorten(value)}"
+    echo = value if type(value) is str and len(value) <= MAX_ECHO else shorten(value, MAX_ECHO)
+    return None, echo, Problem("local_id", "local_id_invalid", text)
+
+
+def _read_customer(value: object) -> tuple[int | None, Problem | None]:
+    if value is None or value == "":
+        return None, Problem("customer_id", "customer_required", "customer_id requerido")
+    customer_id = read_id(value)
+    if customer_id is None:
+        text = f"customer_id debe ser un entero, recibido: {shorten(value)}"
+        return None, Problem("customer_id", "customer_invalid", text)
+    return customer_id, None
+
+
+def _read_items(value: object, max_items: int) -> tuple[list[object], Problem | None]:
+    if not isinstance(value, list) or not value:
+        text = "Sale debe tener al menos 1 item"
+        return [], Problem("items", "items_required", text)
+    if len(value) > max_items:
+        text = f"Sale admite hasta {max_items} items, recibidos: {len(value)}"
+        return [], Problem("items", "too_many_items", text)
+    return value, None
+
+
+def _read_item(raw: object, index: int) -> ItemUpload:
+    said: Mapping[str, object] = raw if isinstance(raw, dict) else {}
+    problems: list[Problem] = []
+    reader = _ItemReader(said, index, problems)
+    product_id, product_problem = reader.product()
+    quantity = reader.quantity()
+    unit_price = reader.unit_price()
+    discount_type, discount_value = reader.discount(quantity, unit_price)
+    tax_percentage = reader.tax_percentage()
+    reader.refuse_unknown_keys()
+    return ItemUpload(
+        index=index,
+        product_id=product_id,
+        quantity=quantity,
+        unit_price=unit_price,
+        discount_type=discount_type,
+        discount_value=discount_value,
+        tax_percentage=tax_percentage,
+        product_problem=product_problem,
+        other_problems=tuple(problems),
+    )
+
+
+class _ItemReader:
+    """Reads one item's fields in the order of the checks, and notes what is wrong with each."""
+
+    __slots__ = ("_index", "_problems", "_said")
+
+    def __init__(self, said: Mapping[str, object], index: int, problems: list[Problem]) -> None:
+        self._said = said
+        self._index = index
+        self._problems = problems
+
+    def product(self) -> tuple[int | None, Problem | None]:
+        value = self._said.get("product_id")
+        if value is None or value == "":
+            return None, self._problem("product_id", "product_required", "product_id requerido")
+        product_id = read_id(value)
+        if product_id is None:
+            text = f"product_id debe ser un entero, recibido: {shorten(value)}"
+            return None, self._problem("product_id", "product_invalid", text)
+        return product_id, None
+
+    def quantity(self) -> Decimal | None:
+        quantity = self._number("quantity", places=3)
+        if quantity is not None and quantity <= 0:
+            self._refuse("quantity", "quantity_not_positive", "debe ser mayor a 0")
+            return None
+        return quantity
+
+    def unit_price(self) -> Decimal | None:
+        price = self._number("unit_price", places=4)
+        if price is not None and price < 0:
+            self._refuse("unit_price", "unit_price_negative", "debe ser mayor o igual a 0")
+            return None
+        return price
+
+    def discount(self, quantity: Decimal | None, unit_price: Decimal | None) -> tuple[str, Decimal]:
+        kind = self._said.get("discount_type")
+        if kind is None:
+            kind = "none"
+        if type(kind) is not str or kind not in DISCOUNT_TYPES:
+            self._refuse(
+                "discount_type", "discount_type_invalid", "debe ser none, percentage o fixed"
+            )
+            return "none", ZERO
+        value = self._number("discount_value", places=2, required=kind != "none")
+        if value is None:
+            return kind, ZERO
+        self._check_discount(kind, value, quantity, unit_price)
+        return kind, value
+
+    def _check_discount(
+        self, kind: str, value: Decimal, quantity: Decimal | None, unit_price: Decimal | None
+    ) -> None:
+        if kind == "none":
+            if value != 0:
+                self._refuse_discount("debe ser 0 con discount_type none")
+        elif kind == "percentage":
+            if not 0 <= value <= HUNDRED:
+                self._refuse_discount("debe estar entre 0 y 100")
+        elif value < 0:
+            self._refuse_discount("debe ser mayor o igual a 0")
+        elif quantity is not None and unit_price is not None:
+            subtotal = line_subtotal(quantity, unit_price)
+            if value > subtotal:
+                self._refuse_discount(f"no puede superar el subtotal de la línea ({subtotal})")
+
+    def tax_percentage(self) -> Decimal | None:
+        tax = self._number("tax_percentage", places=2, required=False)
+        if tax is not None and not 0 <= tax <= HUNDRED:
+            rule = "debe estar entre 0 y 100"
+            self._refuse("tax_percentage", "tax_percentage_out_of_range", rule)
+            return None
+        return tax
+
+    def refuse_unknown_keys(self) -> None:
+        if self._said.keys() <= ITEM_KEYS:
+            return
+        for key in self._said:
+            if key not in ITEM_KEYS:
+                shown = shorten(key)
+                text = f"campo desconocido: {shown}"
+                self._problems.append(self._problem(shown, "unknown_item_field", text))
+
+    def _number(self, name: str, *, places: int, required: bool = True) -> Decimal | None:
+        value = self._said.get(name)
+        if value is None:
+            if required:
+                problem = self._problem(name, f"{name}_required", f"{name} requerido")
+                self._problems.append(problem)
+            return None
+        try:
+            number = read_decimal(value, places)
+        except TooLongError as error:
+            self._refuse(name, f"{name}_invalid", "debe ser número válido", f" ({error})")
+            return None
+        if number is None:
+            self._refuse(name, f"{name}_invalid", "debe ser número válido")
+        return number
+
+    def _refuse_discount(self, rule: str) -> None:
+        self._refuse("discount_value", "discount_value_out_of_range", rule)
+
+    def _refuse(self, name: str, code: str, rule: str, hint: str = "") -> None:
+        text = f"{name} {rule}, recibido: {shorten(self._said[name])}{hint}"
+        self._problems.append(self._problem(name, code, text))
+
+    def _problem(self, name: str, code: str, text: str) -> Problem:
+        return Problem(f"items[{self._index}].{name}", code, f"Item #{self._index}: {text}")
+
+
+def _read_status(value: object, problems: list[Problem]) -> str | None:
+    if value is None:
+        return "draft"
+    if type(value) is str and value in STATUSES:
+        return value
+    text = f"status debe ser uno de {', '.join(STATUSES)}, recibido: {shorten(value)}"
+    problems.append(Problem("status", "status_invalid", text))
+    return None
+
+
+def _read_notes(value: object, problems: list[Problem]) -> str | None:
+    if value is None:
+        return ""
+    if type(value) is not str:
+        text = f"notes debe ser texto, recibido: {shorten(value)}"
+        problems.append(Problem("notes", "notes_invalid", text))
+        return None
+    if len(value) > MAX_NOTES:
+        text = f"notes admite hasta {MAX_NOTES} caracteres, recibidos: {len(value)}"
+        problems.append(Problem("notes", "notes_too_long", text))
+        return None
+    if _UNSTORABLE.search(value):
+        text = f"notes tiene caracteres inválidos, recibido: {shorten(value)}"
+        problems.append(Problem("notes", "notes_invalid", text))
+        return None
+    return value
+
+
+def _read_version(value: object, problems: list[Problem]) -> int | None:
+    if value is None:
+        return 1
+    version = read_count(value, MAX_VERSION)
+    if version is None:
+        text = f"version debe ser un entero mayor o igual a 1, recibido: {shorten(value)}"
+        problems.append(Problem("version", "version_invalid", text))
+    return version
+
+
+def _read_time(value: object, problems: list[Problem]) -> datetime | None:
+    if value is None:
+        return None
+    if type(value) is str and _ISO_TIME.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    text = f"created_at debe ser fecha ISO 8601 con zona horaria, recibido: {shorten(value)}"
+    problems.append(Problem("created_at", "created_at_invalid", text))
+    return None
+
+
+def _said(
+    payload: Mapping[str, object],
+    customer_id: int | None,
+    status: str | None,
+    notes: str | None,
+    items: tuple[ItemUpload, ...],
+) -> str:
+    """Fingerprint the content as said: normal forms where a field is right, else its own words."""
+    raw_items = payload.get("items")
+    return fingerprint_of(
+        [
+            customer_id or _raw(payload.get("customer_id")),
+            _raw(payload.get("status")) if status is None else status,
+            _raw(payload.get("notes")) if notes is None else notes,
+            [_said_item(item, raw) for item, raw in zip(items, raw_items, strict=True)]
+            if items and isinstance(raw_items, list)
+            else _raw(raw_items),
+        ]
+    )
+
+
+def _said_item(item: ItemUpload, raw: object) -> object:
+    if item.product_id is None or item.other_problems:
+        return _raw(raw)
+    return [
+        item.product_id,
+        f"{item.quantity:.3f}",
+        format_price(item.unit_price or ZERO),
+        item.discount_type,
+        f"{item.discount_value:.2f}",
+        None if item.tax_percentage is None else f"{item.tax_percentage:.2f}",
+    ]
+
+
+def _raw(value: object) -> dict[str, str]:
+    # Wrapped, so that no wrong word can look like a right one.
+    return {"said": dump_exactly(_sorted(value))}
+
+
+def _sorted(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_sorted(element) for element in value]
+    return value
