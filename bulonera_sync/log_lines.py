@@ -37,7 +37,7 @@ _TOKEN = re.compile(r"\b(Token|Bearer) +[\w.~+/=-]{16,}", re.IGNORECASE | re.ASC
 _TRACE_HEAD = re.compile(
     r"(?:Traceback|  \+ Exception Group Traceback|Stack) \(most recent call last\):$", re.MULTILINE
 )
-_LINE = re.compile(rf"(.+?) (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) {MODULE} (.*)", re.ASCII)
+_LINE = re.compile(rf"(\w+(?: \d+)?) (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) {MODULE} (.*)", re.ASCII)
 
 
 def lay_out_text(record: LogRecord) -> str:

@@ -150,7 +150,7 @@ def _item(item: ItemUpload, tax_defaults: Mapping[int, Decimal]) -> Item | None:
     )
 
 
-def read_sale(raw: object, *, index: int, max_items: int) -> SaleUpload:
+def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleUpload:
     """Read one element of `sales`, whatever it is; see contract 2. Never raises."""
     payload: Mapping[str, object] = raw if isinstance(raw, dict) else {}
     local_id, echo, local_id_problem = _read_local_id(payload.get("local_id"))
@@ -186,12 +186,18 @@ def _read_local_id(value: object) -> tuple[str | None, str, Problem | None]:
     if value is None or (type(value) is str and not value.strip()):
         text = "local_id requerido y no puede estar vacío"
         return None, "MISSING", Problem("local_id", "local_id_required", text)
-    folded = value.lower() if type(value) is str else ""
-    if _UUID.fullmatch(folded) and folded != _NIL_UUID:
-        return folded, folded, None
+    local_id = read_local_id(value)
+    if local_id is not None:
+        return local_id, local_id, None
     text = f"local_id debe ser UUID válido (RFC 4122), recibido: {shorten(value)}"
     echo = value if type(value) is str and len(value) <= MAX_ECHO else shorten(value, MAX_ECHO)
     return None, echo, Problem("local_id", "local_id_invalid", text)
+
+
+def read_local_id(value: object) -> str | None:
+    """Return a UUID in canonical form, lower-case, or None; the nil UUID is none."""
+    folded = value.lower() if type(value) is str else ""
+    return folded if _UUID.fullmatch(folded) and folded != _NIL_UUID else None
 
 
 def _read_customer(value: object) -> tuple[int | None, Problem | None]:
@@ -204,11 +210,11 @@ def _read_customer(value: object) -> tuple[int | None, Problem | None]:
     return customer_id, None
 
 
-def _read_items(value: object, max_items: int) -> tuple[list[object], Problem | None]:
+def _read_items(value: object, max_items: int | None) -> tuple[list[object], Problem | None]:
     if not isinstance(value, list) or not value:
         text = "Sale debe tener al menos 1 item"
         return [], Problem("items", "items_required", text)
-    if len(value) > max_items:
+    if max_items is not None and len(value) > max_items:
         text = f"Sale admite hasta {max_items} items, recibidos: {len(value)}"
         return [], Problem("items", "too_many_items", text)
     return value, None

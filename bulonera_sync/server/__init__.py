@@ -1,0 +1,1 @@
+"""The daemon: HTTP and jobs. What becomes of a sale is the gateway's matter."""

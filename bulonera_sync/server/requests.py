@@ -1,0 +1,74 @@
+"""What comes in: a request's body and query, read strictly, refused in one sentence."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bulonera_sync.bodies import BadBodyError, parse_body, shorten
+from bulonera_sync.server import answers
+from bulonera_sync.uploads import read_local_id
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+class RefusedRequest(Exception):
+    """A request that goes no further; `response` is its answer."""
+
+    def __init__(self, response: web.Response) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+async def read_json(request: web.Request) -> object:
+    """Return the body's value (see `bodies.parse_body`).
+
+    Raises `RefusedRequest`: 415 for what is not plain JSON, 400 for what is not strict JSON.
+    """
+    _refuse_other_content(request)
+    body = await request.read()
+    try:
+        return parse_body(body)
+    except BadBodyError as error:
+        text = f"JSON parse error - {error}"
+        raise RefusedRequest(answers.detail(text, HTTPStatus.BAD_REQUEST)) from error
+
+
+def _refuse_other_content(request: web.Request) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        # aiohttp takes a truncated gzip body for a whole one: half a batch would be answered.
+        text = "Send the body without Content-Encoding."
+        raise RefusedRequest(answers.detail(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE))
+    if "Content-Type" not in request.headers or request.content_type != "application/json":
+        said = shorten(request.headers.get("Content-Type", ""))
+        text = f'Unsupported media type "{said}" in request.'
+        raise RefusedRequest(answers.detail(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE))
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        text = f"JSON parse error - the charset must be utf-8, not {shorten(request.charset or '')}"
+        raise RefusedRequest(answers.detail(text, HTTPStatus.BAD_REQUEST))
+
+
+async def read_object(request: web.Request) -> Mapping[str, object]:
+    """Return the body's object; anything else counts as an empty one."""
+    value = await read_json(request)
+    return value if isinstance(value, dict) else {}
+
+
+def query_integer(request: web.Request, name: str, default: int, *, minimum: int) -> int:
+    """Return an integer of the query; raises `RefusedRequest` (400) for another word."""
+    said = request.query.get(name)
+    if said is None:
+        return default
+    if not _INTEGER.fullmatch(said) or int(said) < minimum:
+        wanted = f"un entero mayor o igual a {minimum}" if minimum == 1 else "un entero"
+        text = f"{name} debe ser {wanted}, recibido: {shorten(said)}"
+        raise RefusedRequest(answers.refusal(text))
+    return int(said)
+
+
+def sale_key(said: str) -> int | str | None:
+    """Return the id or the local_id that a path says, or None where it is neither."""
+    if said.isascii() and said.isdigit():
+        return int(said) if len(said) <= 18 else 10**18
+    return read_local_id(said)
