@@ -20,7 +20,7 @@ SYNC_ROUTES: Mapping[str, Mapping[str, Handler]] = {
     f"{SYNC}/status": {"POST": sync.statuses},
     f"{SYNC}/status/{{sale}}": {"GET": sync.status},
     # "sync" is the name of the other endpoints' folder, not a sale.
-    "/api/v1/sales/{sale:(?!sync$)[^/]+}": {"GET": sync.sale},
+    "/api/v1/sales/{sale:(?!sync(?:/|$))[^/]+}": {"GET": sync.sale},
 }
 OPEN_ROUTES: Mapping[str, Handler] = {
     "/healthz": health.healthz,
