@@ -50,7 +50,7 @@ def _refuse_constant(name: str) -> object:
 
 def _depth_exceeds(value: object, limit: int) -> bool:
     level: list[object] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         # Most values are leaves: only the containers of one level are walked to the next.
         level = [
             child

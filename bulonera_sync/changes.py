@@ -64,6 +64,8 @@ class NewId:
 class Quarantined:
     """A sale that no local_id names: kept for support, word for word."""
 
+    user_id: int
+    at: datetime
     payload: str
     problems: tuple[Problem, ...]
 
@@ -72,15 +74,15 @@ class Quarantined:
 class Change:
     """What is to be written for one sale, in one piece.
 
-    `before` is None for a sale seen for the first time. `waits_for` is what the sale, if held,
-    waits for from now on.
+    `before` is None for a sale seen for the first time. `waits_for` is what the sale waits for
+    from now on, None where that stays as it is.
     """
 
     before: Sale | None
     after: Sale
     events: tuple[Event, ...] = ()
     copies: tuple[Copy, ...] = ()
-    waits_for: tuple[Missing, ...] = ()
+    waits_for: tuple[Missing, ...] | None = None
 
     @property
     def has_new_content(self) -> bool:
@@ -141,7 +143,7 @@ def carry_out(
             change = hold(upload, known, problems, waits_for, sale, at)
             return change, _outcome(upload, change.after, _failure(problems))
         case Quarantine(problems):
-            kept = Quarantined(dump_exactly(upload.raw), problems)
+            kept = Quarantined(known.user_id, at.now, dump_exactly(upload.raw), problems)
             return kept, Outcome(upload.index, upload.echo, _failure(problems))
         case ForeignReplay(sale):
             return None, _outcome_for_foreigner(upload, sale)
@@ -165,7 +167,9 @@ def carry_out(
             return _park(decision, upload, known, at)
         case Merge(sale, content, warnings):
             change = _merge(sale, content, warnings, upload, known, at)
-            return change, _outcome(upload, change.after, Success("Sale merged", warnings=warnings))
+            # With the content, or the till's next edit would undo the server's half.
+            merged = Success("Sale merged", content=content, warnings=warnings)
+            return change, _outcome(upload, change.after, merged)
         case Update(sale, content, warnings):
             change = _update(sale, content, warnings, upload, known, at)
             message = "Sale updated"
@@ -208,8 +212,8 @@ def accept(
         next_attempt_at=None,
         is_dead=False,
     )
-    event = _event("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
-    return Change(known.sale, after, (event,), _former_payload(known))
+    event = event_of("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
+    return Change(known.sale, after, (event,), _former_payload(known), waits_for=())
 
 
 def hold(
@@ -242,7 +246,7 @@ def hold(
         is_dead=bool(waits_for) and at.retry.is_exhausted(made),
     )
     detail = {"result": "error", "error": problems[0].message}
-    event = _event("retried" if known.sale else "held", at, None, None, detail)
+    event = event_of("retried" if known.sale else "held", at, None, None, detail)
     return Change(known.sale, after, (event,), _former_payload(known), waits_for)
 
 
@@ -260,6 +264,25 @@ def _attempted(sale: Sale, at: Circumstances) -> Sale:
     )
 
 
+def queue(sale: Sale, at: Circumstances) -> Change | None:
+    """Queue a held sale for another attempt now, or return None where it is queued already."""
+    if sale.sync_status == "pending":
+        return None
+    after = replace(
+        sale,
+        sync_status="pending",
+        attempts=sale.attempts + 1,
+        problems=(),
+        retry_cause="request",
+        next_attempt_at=at.now,
+        automatic_attempts=0,
+        is_dead=False,
+        updated_at=at.now,
+    )
+    detail = {"result": "queued", "attempt": after.attempts}
+    return Change(sale, after, (event_of("retried", at, None, None, detail),))
+
+
 def _customer_said(upload: SaleUpload) -> str | None:
     said = upload.raw.get("customer_id") if isinstance(upload.raw, dict) else None
     if upload.customer_id is not None:
@@ -275,22 +298,26 @@ def _former_payload(known: Known) -> tuple[Copy, ...]:
     return (Copy("held", sale.fingerprints, 1, sale.payload),)
 
 
-def close_conflict(sale: Sale, resolution: Resolution, at: Circumstances) -> Change:
-    """Row 8: the conflict is over, the server's side stays as it is."""
+def close_conflict(
+    sale: Sale, resolution: Resolution, at: Circumstances, *, notes: str = ""
+) -> Change:
+    """Row 8 and server_wins: the conflict is over, the server's side stays as it is."""
     after = replace(
         sale,
         sync_status="synced",
         parked=None,
         conflict_resolution=resolution,
+        resolution_words=None,
         sync_succeeded_at=at.now,
         sync_last_attempt=at.now,
         updated_at=at.now,
     )
-    event = _event("resolved", at, sale.version, sale.version, {"resolution": resolution})
-    return Change(sale, after, (event,), _former_parked(sale))
+    detail = {"resolution": resolution, "notes": notes}
+    event = event_of("resolved", at, sale.version, sale.version, detail)
+    return Change(sale, after, (event,), former_parked(sale))
 
 
-def _former_parked(sale: Sale) -> tuple[Copy, ...]:
+def former_parked(sale: Sale) -> tuple[Copy, ...]:
     parked = sale.parked
     return (_copy("parked", parked.content, parked.fingerprints, parked.version),) if parked else ()
 
@@ -322,11 +349,11 @@ def _update(
         warnings=warnings,
     )
     if sale.sync_status == "synced":
-        event = _event("updated", at, sale.version, after.version, {})
+        event = event_of("updated", at, sale.version, after.version, {})
         return Change(sale, after, (event,), former_content(sale))
     after = replace(after, sync_status="synced", parked=None, conflict_resolution="client_wins")
-    event = _event("resolved", at, sale.version, after.version, {"resolution": "client_wins"})
-    return Change(sale, after, (event,), (*former_content(sale), *_former_parked(sale)))
+    event = event_of("resolved", at, sale.version, after.version, {"resolution": "client_wins"})
+    return Change(sale, after, (event,), (*former_content(sale), *former_parked(sale)))
 
 
 def _merge(
@@ -339,16 +366,15 @@ def _merge(
 ) -> Change:
     """Row 15 with auto_merge: the merged content is the server's; the client's is remembered."""
     assert known.content is not None
-    prints = content.fingerprint()
     after = replace(
-        with_content(sale, content, Fingerprints(said=prints, content=prints), at),
+        with_content(sale, content, Fingerprints.of(content), at),
         tax_defaults=tax_defaults(upload, sale, known.products),
         is_content_uploaded=False,
         warnings=warnings,
     )
     taken = _copy("merged", known.content, known.fingerprints, upload.version)
     detail = {"client_version": upload.version}
-    event = _event("merged", at, sale.version, after.version, detail)
+    event = event_of("merged", at, sale.version, after.version, detail)
     return Change(sale, after, (event,), (*former_content(sale), taken))
 
 
@@ -361,6 +387,7 @@ def with_content(sale: Sale, content: Content, prints: Fingerprints, at: Circums
         fingerprints=prints,
         version=sale.version + 1,
         total=content.amounts().total,
+        resolution_words=None,
         sync_succeeded_at=at.now,
         sync_last_attempt=at.now,
         updated_at=at.now,
@@ -378,12 +405,13 @@ def _park(
         sync_status="conflict",
         parked=parked,
         conflict_resolution=None,
+        resolution_words=None,
         sync_last_attempt=at.now,
         updated_at=at.now,
     )
     detail = {"code": conflict.code, "client_version": upload.version}
-    event = _event("conflict", at, sale.version, sale.version, detail)
-    change = Change(sale, after, (event,), _former_parked(sale))
+    event = event_of("conflict", at, sale.version, sale.version, detail)
+    change = Change(sale, after, (event,), former_parked(sale))
     return change, _outcome(upload, after, conflict_of(after, parked, known.base))
 
 
@@ -424,18 +452,18 @@ def _refused_edit(
 ) -> Change:
     copy = Copy("refused", known.fingerprints, upload.version, dump_exactly(upload.raw))
     detail = {"error": problems[0].message}
-    event = _event("refused", at, sale.version, sale.version, detail)
+    event = event_of("refused", at, sale.version, sale.version, detail)
     return Change(sale, sale, (event,), (copy,))
 
 
 def _foreign_clash(sale: Sale, upload: SaleUpload, known: Known, at: Circumstances) -> Change:
     copy = Copy("foreign", known.fingerprints, upload.version, dump_exactly(upload.raw))
     detail = {"error": "local_id ya registrado por otro usuario"}
-    event = _event("refused", at, sale.version, sale.version, detail)
+    event = event_of("refused", at, sale.version, sale.version, detail)
     return Change(sale, sale, (event,), (copy,))
 
 
-def _event(
+def event_of(
     kind: EventKind,
     at: Circumstances,
     from_version: int | None,

@@ -353,13 +353,24 @@ def _find_file(config: Path | None, environ: Mapping[str, str], here: Path) -> P
         named, by = Path(environ[FILE_VARIABLE]), FILE_VARIABLE
     if named is None:
         file = here / DEFAULT_FILE
-        return file if file.exists() else None
+        return file if _is_there(file) else None
     file = here / named
-    if not file.exists():
+    if not _is_there(file):
         raise ConfigError(
             f"{_name(file)}: no such file; correct {by}, or make the file with bulonera-sync init"
         )
     return file
+
+
+def _is_there(file: Path) -> bool:
+    """Say whether the name is taken; why it can't be read, if so, is told by reading it."""
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read_file(file: Path) -> Values:

@@ -25,6 +25,8 @@ from bulonera_sync.log_lines import LAYOUTS, LOGGER, Layout, is_ours
 # Records that wait for the disk; beyond it they are lost.
 MAX_QUEUED = 10_000
 MAX_AT_ONCE = 500
+# To hold the file before another process rotates it once more.
+MAX_TRIES = 20
 
 Call = Callable[[], object]
 
@@ -80,6 +82,7 @@ class LogFile(RotatingFileHandler):
         self.lost = 0
         self.told = 0
         self.problem: str | None = None
+        self.is_fresh = True
 
     def add(self, texts: Sequence[str]) -> None:
         """Write the texts, each whole or not at all, and first how many were lost lately."""
@@ -117,6 +120,11 @@ class LogFile(RotatingFileHandler):
     def _fill(self, descriptor: int, waiting: deque[str]) -> None:
         """Append until nothing waits, or the file was full and another begins."""
         size = os.fstat(descriptor).st_size
+        # Asked here, where no other process of ours can be in the middle of a line.
+        if self.is_fresh and size and self._ends_mid_line():
+            _append(descriptor, b"\n")
+            size += 1
+        self.is_fresh = False
         while waiting:
             data = waiting[0].encode()
             if size and size + len(data) > self.maxBytes and self._has_rotated():
@@ -136,15 +144,16 @@ class LogFile(RotatingFileHandler):
     @contextlib.contextmanager
     def _alone(self) -> Iterator[int]:
         """Hold the open file against other processes of ours; yield its descriptor."""
-        while True:
+        for tries_left in reversed(range(MAX_TRIES)):
             # A descriptor of its own, since a rotation closes the stream and would end the lock.
             held = os.dup(self._current().fileno())
             try:
                 # Some network file systems know no locks: two may rotate at once there.
                 with contextlib.suppress(OSError):
                     fcntl.flock(held, fcntl.LOCK_EX)
-                # Another process may have rotated it while this one waited.
-                if self._is_in_place(held):
+                # Another process may have rotated it while this one waited. The last try counts
+                # in any case: there are file systems whose inode numbers mean nothing.
+                if self._is_in_place(held) or not tries_left:
                     yield held
                     return
             finally:
@@ -170,22 +179,16 @@ class LogFile(RotatingFileHandler):
             return False
 
     def _open(self) -> TextIOWrapper:
-        path = Path(self.baseFilename)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opened = super()._open()
-        if _ends_mid_line(path):
-            os.write(opened.fileno(), b"\n")
-        return opened
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        self.is_fresh = True
+        return super()._open()
 
-
-def _ends_mid_line(path: Path) -> bool:
-    """Say whether a power cut left half a record at the end of the file."""
-    # A pipe has no size, and reading it would wait.
-    if not path.stat().st_size:
+    def _ends_mid_line(self) -> bool:
+        """Say whether a power cut left half a record at the end of the file, which has a size."""
+        with contextlib.suppress(OSError), Path(self.baseFilename).open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
         return False
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
 
 
 def _append(descriptor: int, data: bytes) -> None:
@@ -214,7 +217,8 @@ class LogWriter(QueueListener):
         while isinstance(item, str):
             texts.append(item)
             item = self._next() if len(texts) < MAX_AT_ONCE else None
-        self.file.add(texts)
+        if texts:
+            self.file.add(texts)
         if callable(item):
             item()
 

@@ -8,7 +8,7 @@ from bulonera_sync.sales import Content, Problem
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """Kept and on disk; `content` is the server's, where the till must take it (row 10)."""
+    """Kept and on disk; `content` is the server's, where the till must take it (rows 10, 15)."""
 
     message: str | None = None
     content: Content | None = None

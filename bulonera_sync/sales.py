@@ -41,6 +41,14 @@ class User:
     def is_manager(self) -> bool:
         return self.role == "manager"
 
+    def may_see(self, sale: "Sale") -> bool:
+        """Whether the sale exists as far as this user is told."""
+        return self.is_manager or sale.user_id == self.id
+
+
+# Whoever sits at the gateway's own terminal: no account, a manager's rights.
+OPERATOR = User(0, "cli", "manager")
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -172,6 +180,12 @@ class Fingerprints:
     said: str
     content: str | None = None
 
+    @staticmethod
+    def of(content: "Content") -> "Fingerprints":
+        """Return the prints of a content that was made here: it says all that it means."""
+        made = content.fingerprint()
+        return Fingerprints(said=made, content=made)
+
     def match(self, other: "Fingerprints") -> bool:
         same_content = self.content is not None and self.content == other.content
         return same_content or self.said == other.said
@@ -197,6 +211,7 @@ class Sale:
     """A sale as the gateway holds it: accepted (`content`) or held (`payload`, `problems`).
 
     `is_content_uploaded` tells a till's content from one a manager or a merge made;
+    `resolution_words` knows the last resolution again while nothing else has changed the sale;
     `customer_said` is the JSON text of a held sale's customer_id, as sent; `attempts` counts
     uploads and retries of every kind, `automatic_attempts` those of the schedule alone.
     """
@@ -230,6 +245,7 @@ class Sale:
     problems: tuple[Problem, ...] = ()
     parked: Parked | None = None
     conflict_resolution: Resolution | None = None
+    resolution_words: str | None = None
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -278,6 +294,8 @@ class Actor:
 
     @staticmethod
     def of(user: User) -> "Actor":
+        if user == OPERATOR:
+            return Actor("cli")
         return Actor("manager" if user.is_manager else "user", user.id)
 
 

@@ -18,7 +18,8 @@ class Rate:
 
     @property
     def interval(self) -> timedelta:
-        return timedelta(seconds=self.period_seconds) / self.limit
+        # No clock of ours tells less than a microsecond apart.
+        return max(timedelta(seconds=self.period_seconds) / self.limit, timedelta.resolution)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,9 @@ class SaleUpload:
         return (item.product_id for item in self.items if item.product_id is not None)
 
     @property
-    def is_well_formed(self) -> bool:
-        """Whether nothing is wrong with the sale itself; the catalogue may still refuse it."""
+    def _has_sound_fields(self) -> bool:
         return not (
-            self.local_id_problem
-            or self.customer_problem
+            self.customer_problem
             or self.items_problem
             or self.last_problems
             or any(item.product_problem or item.other_problems for item in self.items)
@@ -114,7 +112,11 @@ class SaleUpload:
 
         `tax_defaults`: percentage by product id, for the items that state none.
         """
-        if self.customer_id is None or not self.is_well_formed:
+        return self.content_with(tax_defaults) if self.local_id is not None else None
+
+    def content_with(self, tax_defaults: Mapping[int, Decimal]) -> Content | None:
+        """Return the same of what has no local_id of its own: an edit, a resolution."""
+        if self.customer_id is None or not self._has_sound_fields:
             return None
         items = self.built_items(tax_defaults)
         return Content(self.customer_id, self.status, items, self.notes) if items else None
@@ -159,7 +161,9 @@ def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleU
     items = tuple(_read_item(item, position) for position, item in enumerate(raw_items))
     last: list[Problem] = []
     status = _read_status(payload.get("status"), last)
-    notes = _read_notes(payload.get("notes"), last)
+    notes, notes_problem = read_notes(payload.get("notes"))
+    if notes_problem:
+        last.append(notes_problem)
     version = _read_version(payload.get("version"), last)
     sold_at = _read_time(payload.get("created_at"), last)
     return SaleUpload(
@@ -168,7 +172,7 @@ def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleU
         echo=echo,
         customer_id=customer_id,
         status=status or "draft",
-        notes=notes or "",
+        notes=notes,
         version=version or 1,
         sold_at=sold_at,
         items=items,
@@ -177,7 +181,7 @@ def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleU
         items_problem=items_problem,
         last_problems=tuple(last),
         has_version=version is not None,
-        said=_said(payload, customer_id, status, notes, items),
+        said=_said(payload, customer_id, status, None if notes_problem else notes, items),
         raw=raw,
     )
 
@@ -362,22 +366,20 @@ def _read_status(value: object, problems: list[Problem]) -> str | None:
     return None
 
 
-def _read_notes(value: object, problems: list[Problem]) -> str | None:
+def read_notes(value: object) -> tuple[str, Problem | None]:
+    """Return a text of up to 2,000 characters that both engines can store; null is ""."""
     if value is None:
-        return ""
+        return "", None
     if type(value) is not str:
         text = f"notes debe ser texto, recibido: {shorten(value)}"
-        problems.append(Problem("notes", "notes_invalid", text))
-        return None
+        return "", Problem("notes", "notes_invalid", text)
     if len(value) > MAX_NOTES:
         text = f"notes admite hasta {MAX_NOTES} caracteres, recibidos: {len(value)}"
-        problems.append(Problem("notes", "notes_too_long", text))
-        return None
+        return "", Problem("notes", "notes_too_long", text)
     if _UNSTORABLE.search(value):
         text = f"notes tiene caracteres inválidos, recibido: {shorten(value)}"
-        problems.append(Problem("notes", "notes_invalid", text))
-        return None
-    return value
+        return "", Problem("notes", "notes_invalid", text)
+    return value, None
 
 
 def _read_version(value: object, problems: list[Problem]) -> int | None:

@@ -1,7 +1,36 @@
 """The one door: what the store, the HTTP side and the command line ask of the gateway."""
 
-from bulonera_sync.gateway.gateway import FoundSale, Gateway, open_gateway
+from bulonera_sync.gateway.edits import Moved, Settled
+from bulonera_sync.gateway.gateway import (
+    CatalogImport,
+    FoundSale,
+    Gateway,
+    IssuedToken,
+    open_gateway,
+)
 from bulonera_sync.gateway.openings import prepare_store
+from bulonera_sync.gateway.retries import RetryResult
+from bulonera_sync.store.catalog import CatalogCustomer, CatalogKind, CatalogProduct, CatalogRow
+from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
+from bulonera_sync.store.users import Account, TokenEntry
 
-__all__ = ["FoundSale", "Gateway", "PendingSale", "open_gateway", "prepare_store"]
+__all__ = [
+    "Account",
+    "CatalogCustomer",
+    "CatalogImport",
+    "CatalogKind",
+    "CatalogProduct",
+    "CatalogRow",
+    "FoundSale",
+    "Gateway",
+    "HistoryEntry",
+    "IssuedToken",
+    "Moved",
+    "PendingSale",
+    "RetryResult",
+    "Settled",
+    "TokenEntry",
+    "open_gateway",
+    "prepare_store",
+]

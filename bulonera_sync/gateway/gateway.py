@@ -5,7 +5,7 @@ import hashlib
 import random
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,23 +15,36 @@ from bulonera_sync.changes import Circumstances
 from bulonera_sync.config import Settings
 from bulonera_sync.decisions import Policy
 from bulonera_sync.errors import NotFoundError, RefusedError, StatementRefusedError
-from bulonera_sync.gateway import uploads
+from bulonera_sync.gateway import edits, retries, uploads
 from bulonera_sync.gateway.catalogs import read_catalog
-from bulonera_sync.gateway.logbook import log_outcome
+from bulonera_sync.gateway.logbook import log_edit, log_outcomes, log_resolution, log_retries
 from bulonera_sync.gateway.openings import allowances_of, open_store
+from bulonera_sync.gateway.retries import RetryResult
+from bulonera_sync.gateway.uploads import Submission
 from bulonera_sync.outcomes import Outcome
+from bulonera_sync.resolutions import Request
 from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import Actor, Content, Role, Sale, User
-from bulonera_sync.store import catalog, listings, sales, users
+from bulonera_sync.store import catalog, events, listings, sales, users
 from bulonera_sync.store.allowances import Allowances
 from bulonera_sync.store.catalog import CatalogKind, CatalogRow
+from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
-from bulonera_sync.store.sessions import Session, Store
+from bulonera_sync.store.sessions import Session, Store, Work
 from bulonera_sync.store.users import Account, TokenEntry
 from bulonera_sync.throttle import Grant, Rate
 from bulonera_sync.uploads import SaleUpload, read_sale
 
 _USERNAME = re.compile(r"[\w][\w.@+-]{0,63}")
+
+
+_Taken = tuple[Sequence[Submission], list[Outcome]]
+
+_WAITED: Mapping[CatalogKind, str] = {"customers": "customer", "products": "product"}
+
+
+def _nobody_listens() -> None:
+    """Another process judges what became due here, within its next turn."""
 
 
 def now_utc() -> datetime:
@@ -49,10 +62,11 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class CatalogImport:
-    """What an import did."""
+    """What an import did; `healing` counts the held sales that it made due."""
 
     imported: int
     deactivated: int
+    healing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +97,11 @@ class Gateway:
         self._chance = chance
         sync, retry = settings.sync, settings.retry
         self._rate = sync.rate
+        # Called when a sale became due just now; the daemon's schedule listens.
+        self.when_due: Callable[[], None] = _nobody_listens
         self._rules = uploads.UploadRules(
             Policy(auto_merge=sync.auto_merge, price_tolerance=sync.price_tolerance),
+            sync.max_items,
             sync.number_prefix,
             sync.zone,
         )
@@ -101,29 +118,102 @@ class Gateway:
         """
         read = await asyncio.to_thread(self._read, raw_sales)
         at = self._circumstances(Actor.of(user))
+        submissions = [Submission(upload, user.id, at) for upload in read]
 
         async def take_all(session: Session) -> list[Outcome]:
-            return await uploads.take_all(session, read, user.id, self._rules, at)
+            return await uploads.take_all(session, submissions, self._rules)
 
         async def take_each(session: Session) -> list[Outcome]:
-            return await uploads.take_each(session, read, user.id, self._rules, at)
+            return await uploads.take_each(session, submissions, self._rules)
 
         try:
             outcomes = await self._store.write(take_all)
         except StatementRefusedError:
             outcomes = await self._store.write(take_each)
-        for upload, outcome in zip(read, outcomes, strict=True):
-            log_outcome(user.id, upload, outcome)
+        log_outcomes(submissions, outcomes)
         return outcomes
 
     def _read(self, raw_sales: Sequence[object]) -> list[SaleUpload]:
-        max_items = self.settings.sync.max_items
         return [
-            read_sale(raw, index=index, max_items=max_items) for index, raw in enumerate(raw_sales)
+            read_sale(raw, index=index, max_items=self._rules.max_items)
+            for index, raw in enumerate(raw_sales)
         ]
 
     def _circumstances(self, actor: Actor) -> Circumstances:
         return Circumstances(actor, self._clock(), self._retry, self._chance())
+
+    # Retries
+
+    async def retry(self, user: User, keys: Sequence[int | str]) -> list[RetryResult]:
+        """Queue held sales by id or local_id (contract 5); a result a key, in order."""
+        at = self._circumstances(Actor.of(user))
+
+        async def queue_all(session: Session) -> list[RetryResult]:
+            return await retries.queue_all(session, user, keys, at)
+
+        results = await self._store.write(queue_all)
+        log_retries(user.id, results)
+        self.when_due()
+        return results
+
+    async def retry_due(self) -> int:
+        """Judge a batch of what is due, as at its upload; return how many there were."""
+        now = self._clock()
+
+        async def is_any_due(session: Session) -> bool:
+            return await sales.is_any_due(session, now=now)
+
+        if not await self._store.read(is_any_due):
+            return 0
+        try:
+            submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_all))
+        except StatementRefusedError:
+            submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_each))
+        log_outcomes(submissions, outcomes)
+        return len(outcomes)
+
+    def _retrying(self, now: datetime, take: uploads.Take) -> Work[_Taken]:
+        # Claimed and judged in one transaction: killed in the middle, all of it is due again.
+        async def work(session: Session) -> _Taken:
+            due = await retries.claim(session, now=now, policy=self._retry, chance=self._chance)
+            return due, await take(session, due, self._rules)
+
+        return work
+
+    # Conflicts and edits
+
+    async def resolve(self, user: User, key: int | str, request: Request) -> edits.Result:
+        """Decide a conflict (contract 6); raises `NotFoundError`."""
+        at = self._circumstances(Actor.of(user))
+
+        async def decide_it(session: Session) -> edits.Result:
+            return await edits.resolve_conflict(session, user, key, request, self._rules, at)
+
+        result = await self._store.write(decide_it)
+        log_resolution(user.id, request.resolution, result)
+        return result
+
+    async def edit(
+        self, user: User, key: int | str, said: Mapping[str, object], version: int | None
+    ) -> edits.Result:
+        """Edit a sale on the server (contract 7); raises `NotFoundError`."""
+        at = self._circumstances(Actor.of(user))
+
+        async def edit_it(session: Session) -> edits.Result:
+            return await edits.edit_sale(session, user, key, said, version, self._rules, at)
+
+        result = await self._store.write(edit_it)
+        log_edit(user.id, said, result)
+        return result
+
+    async def history(self, user: User, key: int | str) -> tuple[Sale, list[HistoryEntry]]:
+        """Return a sale and its changes, oldest first; raises `NotFoundError`."""
+
+        async def find(session: Session) -> tuple[Sale, list[HistoryEntry]]:
+            sale = await edits.find_mine(session, user, key)
+            return sale, await events.history_of(session, sale.id)
+
+        return await self._store.read(find)
 
     # Reading
 
@@ -149,23 +239,15 @@ class Gateway:
         return await self._store.read(page)
 
     async def find_sale(self, user: User, key: int | str) -> FoundSale:
-        """Return the sale of this id or local_id; raises `NotFoundError` for another's too."""
+        """Return the sale of this id, local_id or number; another's raises `NotFoundError` too."""
 
-        async def find(session: Session) -> FoundSale | None:
-            if isinstance(key, int):
-                sale = (await sales.find_by_ids(session, [key])).get(key)
-            else:
-                sale = (await sales.find_by_local_ids(session, [key])).get(key)
-            if sale is None or not _may_see(user, sale):
-                return None
+        async def find(session: Session) -> FoundSale:
+            sale = await edits.find_mine(session, user, key)
             base = await _base_of(session, sale)
             names = await users.usernames(session)
             return FoundSale(sale, names[sale.user_id], base)
 
-        found = await self._store.read(find)
-        if found is None:
-            raise NotFoundError(f"Sale {key} not found or permission denied")
-        return found
+        return await self._store.read(find)
 
     async def find_sales(self, user: User, local_ids: Collection[str]) -> dict[str, Sale]:
         """Return, by local_id, those of these sales that the user may see."""
@@ -174,7 +256,7 @@ class Gateway:
             return await sales.find_by_local_ids(session, local_ids)
 
         found = await self._store.read(find)
-        return {key: sale for key, sale in found.items() if _may_see(user, sale)}
+        return {key: sale for key, sale in found.items() if user.may_see(sale)}
 
     # Accounts
 
@@ -292,15 +374,21 @@ class Gateway:
     async def import_rows(
         self, kind: CatalogKind, rows: Sequence[CatalogRow], *, deactivate_missing: bool = False
     ) -> CatalogImport:
-        """Bring rows in, all or none."""
+        """Bring rows in, all or none; what waited for one of them is due at once."""
+        now = self._clock()
+        active = [row.id for row in rows if row.is_active]
 
         async def bring(session: Session) -> CatalogImport:
             deactivated = await catalog.import_rows(
                 session, kind, rows, deactivate_missing=deactivate_missing
             )
-            return CatalogImport(len(rows), deactivated)
+            healing = await sales.heal(session, _WAITED[kind], active, now=now)
+            return CatalogImport(len(rows), deactivated, healing)
 
-        return await self._store.write(bring)
+        done = await self._store.write(bring)
+        if done.healing:
+            self.when_due()
+        return done
 
     async def list_catalog(self, kind: CatalogKind, *, limit: int) -> tuple[list[CatalogRow], int]:
         """Return the first rows by id, and how many there are in all."""
@@ -315,10 +403,6 @@ class Gateway:
     async def check(self) -> None:
         """Raise `StoreUnavailableError` or `SchemaError` unless the database can be used."""
         await self._store.check()
-
-
-def _may_see(user: User, sale: Sale) -> bool:
-    return user.is_manager or sale.user_id == user.id
 
 
 async def _base_of(session: Session, sale: Sale) -> Content | None:

@@ -1,9 +1,14 @@
 """What the log says of each sale: the guide's sentences and keys, once, after the commit."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from bulonera_sync.gateway.edits import Moved, Result, Settled
+from bulonera_sync.gateway.retries import RetryResult
+from bulonera_sync.gateway.uploads import Submission
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
+from bulonera_sync.resolutions import Invalid
 from bulonera_sync.sales import Problem
 from bulonera_sync.uploads import SaleUpload
 
@@ -23,8 +28,13 @@ _SENTENCES = {
 }
 
 
-def log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
-    """Write one record about one uploaded sale."""
+def log_outcomes(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> None:
+    """Write one record about each sale that was judged."""
+    for submission, outcome in zip(submissions, outcomes, strict=True):
+        _log_outcome(submission.user_id, submission.upload, outcome)
+
+
+def _log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
     context = {"user_id": user_id, "local_id": upload.local_id or outcome.local_id}
     match outcome.verdict:
         case Success(message):
@@ -70,3 +80,41 @@ def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Proble
         return
     sentence = _SENTENCES.get(problem.code, f"Sync validation failed: invalid {problem.field}")
     logger.warning(sentence, extra={**context, "error": problem.message})
+
+
+def log_retries(user_id: int, results: Sequence[RetryResult]) -> None:
+    """Write one record about each sale that was queued."""
+    for result in results:
+        if result.status == "queued" and result.sale is not None:
+            logger.info(
+                "Sale queued for retry",
+                extra={
+                    "user_id": user_id,
+                    "sale_id": result.sale.id,
+                    "attempt_count": result.sale.attempts,
+                },
+            )
+
+
+def log_resolution(user_id: int, resolution: str, result: Result) -> None:
+    """Write one record about a decided conflict, or about why it could not be decided."""
+    context = {"user_id": user_id, "resolution": resolution}
+    _log_result(result, context, "Conflict resolved", "Conflict resolution refused")
+
+
+def log_edit(user_id: int, said: Mapping[str, object], result: Result) -> None:
+    """Write one record about a manager's edit, or about why it was refused."""
+    context = {"user_id": user_id, "fields": ", ".join(sorted(said))}
+    _log_result(result, context, "Sale edited", "Sale edit refused")
+
+
+def _log_result(result: Result, context: dict[str, object], done: str, refused: str) -> None:
+    match result:
+        case Settled(sale):
+            logger.info(done, extra={**context, "sale_id": sale.id, "version": sale.version})
+        case Moved(reason, sale):
+            logger.warning(refused, extra={**context, "sale_id": sale.id, "error": reason.message})
+        case Invalid(problems):
+            logger.warning(refused, extra={**context, "error": problems[0].message})
+        case _ as missing:
+            assert_never(missing)

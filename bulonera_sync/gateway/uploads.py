@@ -1,13 +1,15 @@
 """Taking an upload: facts, decisions, one write, outcomes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bulonera_sync.changes import Change, Circumstances, NewId, Quarantined, carry_out, needs_id
 from bulonera_sync.decisions import (
     Decision,
+    ForeignClash,
     Known,
     Policy,
     Quarantine,
@@ -29,75 +31,87 @@ class UploadRules:
     """What of the configuration an upload is judged and numbered by."""
 
     policy: Policy
+    max_items: int
     number_prefix: str
     zone: ZoneInfo
 
 
-def in_rounds(uploads: Iterable[SaleUpload]) -> list[list[SaleUpload]]:
-    """Part an upload so that no round names a local_id twice, in order.
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One sale to be judged: what was said, whose it is, who has it judged and why.
+
+    `upload.index` tells the submissions of one unit of work apart.
+    """
+
+    upload: SaleUpload
+    user_id: int
+    at: Circumstances
+
+
+Take = Callable[[Session, Sequence[Submission], UploadRules], Coroutine[Any, Any, list[Outcome]]]
+
+
+def in_rounds(submissions: Iterable[Submission]) -> list[list[Submission]]:
+    """Part a batch so that no round names a local_id twice, in order.
 
     A round is judged as a whole; two equal local_ids in one body are judged one after the other.
     """
-    rounds: defaultdict[int, list[SaleUpload]] = defaultdict(list)
+    rounds: defaultdict[int, list[Submission]] = defaultdict(list)
     seen: Counter[str] = Counter()
-    for upload in uploads:
+    for each in submissions:
+        local_id = each.upload.local_id
         turn = 0
-        if upload.local_id is not None:
-            turn = seen[upload.local_id]
-            seen[upload.local_id] += 1
-        rounds[turn].append(upload)
+        if local_id is not None:
+            turn = seen[local_id]
+            seen[local_id] += 1
+        rounds[turn].append(each)
     return [rounds[turn] for turn in sorted(rounds)]
 
 
 async def take_all(
-    session: Session,
-    uploads: Sequence[SaleUpload],
-    user_id: int,
-    rules: UploadRules,
-    at: Circumstances,
+    session: Session, submissions: Sequence[Submission], rules: UploadRules
 ) -> list[Outcome]:
-    """Judge and write the uploads set by set; return their outcomes in the request's order.
+    """Judge and write the sales set by set; return their outcomes in the batch's order.
 
     Raises `StatementRefusedError` when the database refuses any of it: nothing of the
     transaction counts then, and `take_each` finds the one at fault.
     """
     outcomes: list[Outcome] = []
-    for uploads_of_round in in_rounds(uploads):
-        known = await facts(session, uploads_of_round, user_id)
+    for batch in in_rounds(submissions):
+        known = await facts(session, batch)
         decided = [
-            (each, decide(each, known[each.index], rules.policy)) for each in uploads_of_round
+            (each, decide(each.upload, known[each.upload.index], rules.policy)) for each in batch
         ]
-        outcomes += await _carry_out(session, decided, known, user_id, rules, at)
+        outcomes += await _carry_out(session, decided, known, rules)
     return sorted(outcomes, key=lambda outcome: outcome.index)
 
 
 async def take_each(
-    session: Session,
-    uploads: Sequence[SaleUpload],
-    user_id: int,
-    rules: UploadRules,
-    at: Circumstances,
+    session: Session, submissions: Sequence[Submission], rules: UploadRules
 ) -> list[Outcome]:
     """Do as `take_all`, each sale in a savepoint: the one the database refuses is kept alone."""
-    outcomes = []
-    for upload in uploads:
-        known = await facts(session, [upload], user_id)
-        decision = decide(upload, known[upload.index], rules.policy)
-        for attempt in (decision, *_instead_of(decision, upload, known[upload.index])):
-            try:
-                async with session.savepoint():
-                    attempted = [(upload, attempt)]
-                    outcomes += await _carry_out(session, attempted, known, user_id, rules, at)
-                break
-            except StatementRefusedError:
-                continue
-        else:
-            raise StatementRefusedError(f"the database refuses to keep sale {upload.index} at all")
-    return outcomes
+    return [await _take_one(session, each, rules) for each in submissions]
 
 
-def _instead_of(decision: Decision, upload: SaleUpload, known: Known) -> Iterable[Decision]:
+async def _take_one(session: Session, submission: Submission, rules: UploadRules) -> Outcome:
+    index = submission.upload.index
+    known = await facts(session, [submission])
+    decision = decide(submission.upload, known[index], rules.policy)
+    for attempt in (decision, *_instead_of(decision, known[index])):
+        try:
+            async with session.savepoint():
+                [outcome] = await _carry_out(session, [(submission, attempt)], known, rules)
+                return outcome
+        except StatementRefusedError:
+            continue
+    raise StatementRefusedError(f"the database refuses to keep sale {index} at all")
+
+
+def _instead_of(decision: Decision, known: Known) -> Iterator[Decision]:
     """Yield what becomes of a sale that the database refuses: held, or put in quarantine."""
+    if isinstance(decision, ForeignClash):
+        yield replace(decision, keep=False)
+        return
     text = "La base de datos no aceptó la venta; quedó guardada para revisión"
     problem = Problem("", "not_stored", text)
     if known.sale is not None and not known.sale.is_held:
@@ -110,32 +124,62 @@ def _instead_of(decision: Decision, upload: SaleUpload, known: Known) -> Iterabl
 
 async def _carry_out(
     session: Session,
-    decided: Sequence[tuple[SaleUpload, Decision]],
+    decided: Sequence[tuple[Submission, Decision]],
     known: Mapping[int, Known],
-    user_id: int,
     rules: UploadRules,
-    at: Circumstances,
 ) -> list[Outcome]:
-    new = [upload.index for upload, made in decided if needs_id(made, known[upload.index])]
-    year = at.now.astimezone(rules.zone).year
-    ids = await sales.take_ids(session, len(new), prefix=rules.number_prefix, year=year)
-    new_ids: Mapping[int, NewId] = dict(zip(new, ids, strict=True))
+    new = [each for each, made in decided if needs_id(made, known[each.upload.index])]
+    new_ids = await _take_ids(session, new, rules)
     results = [
-        carry_out(decision, upload, known[upload.index], new_ids.get(upload.index), at)
-        for upload, decision in decided
+        carry_out(
+            made, each.upload, known[each.upload.index], new_ids.get(each.upload.index), each.at
+        )
+        for each, made in decided
     ]
-    changes = [change for change, _ in results if isinstance(change, Change)]
-    await sales.save(session, changes)
-    kept = [change for change, _ in results if isinstance(change, Quarantined)]
-    await sales.put_in_quarantine(session, kept, user_id=user_id, now=at.now)
+    await sales.save(session, [made for made, _ in results if isinstance(made, Change)])
+    kept = [made for made, _ in results if isinstance(made, Quarantined)]
+    await sales.put_in_quarantine(session, kept)
     return [outcome for _, outcome in results]
 
 
-async def facts(session: Session, uploads: Sequence[SaleUpload], user_id: int) -> dict[int, Known]:
+async def _take_ids(
+    session: Session, new: Sequence[Submission], rules: UploadRules
+) -> Mapping[int, NewId]:
+    if not new:
+        return {}
+    # One clock reading a unit of work: the year can't turn in the middle of one.
+    year = new[0].at.now.astimezone(rules.zone).year
+    ids = await sales.take_ids(session, len(new), prefix=rules.number_prefix, year=year)
+    return {each.upload.index: new_id for each, new_id in zip(new, ids, strict=True)}
+
+
+def judge(submission: Submission, known: Known, rules: UploadRules) -> Change:
+    """Return the change that judging a held sale anew makes (row 6)."""
+    upload, at = submission.upload, submission.at
+    decision = decide(upload, known, rules.policy)
+    change, _ = carry_out(decision, upload, known, None, at)
+    assert isinstance(change, Change)
+    return change
+
+
+async def facts_about(session: Session, upload: SaleUpload, sale: Sale) -> Known:
+    """Return what the catalogue knows of an edit of this sale."""
+    customers = await catalog.active_customers(session, _ids(upload.customer_id))
+    products = await catalog.active_products(session, set(upload.product_ids))
+    content, fingerprints = recognise(upload, sale, products)
+    return Known(sale.user_id, customers, products, content, fingerprints, sale=sale)
+
+
+def _ids(customer_id: int | None) -> frozenset[int]:
+    return frozenset() if customer_id is None else frozenset({customer_id})
+
+
+async def facts(session: Session, submissions: Sequence[Submission]) -> dict[int, Known]:
     """Return what is known about each upload, by its index: a few queries for all of them.
 
     No two uploads may name the same local_id.
     """
+    uploads = [each.upload for each in submissions]
     stored = await sales.find_by_local_ids(session, [u.local_id for u in uploads if u.local_id])
     customer_ids = {u.customer_id for u in uploads if u.customer_id is not None}
     customers = await catalog.active_customers(session, customer_ids)
@@ -145,15 +189,15 @@ async def facts(session: Session, uploads: Sequence[SaleUpload], user_id: int) -
     recognised = {u.index: recognise(u, stored.get(u.local_id or ""), products) for u in uploads}
     told = await _told_of_stored(session, uploads, stored, recognised)
     return {
-        u.index: _known(
-            user_id,
+        each.upload.index: _known(
+            each.user_id,
             customers,
             products,
-            recognised[u.index],
-            stored.get(u.local_id or ""),
+            recognised[each.upload.index],
+            stored.get(each.upload.local_id or ""),
             told,
         )
-        for u in uploads
+        for each in submissions
     }
 
 

@@ -11,9 +11,10 @@ from aiohttp import web
 from bulonera_sync.bodies import dump_exactly, parse_kept
 from bulonera_sync.changes import conflict_of
 from bulonera_sync.decisions import is_curable
-from bulonera_sync.gateway import FoundSale, PendingSale
+from bulonera_sync.gateway import FoundSale, Moved, PendingSale, RetryResult, Settled
 from bulonera_sync.money import Amounts, sum_amounts
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success, summarise
+from bulonera_sync.resolutions import Invalid, Refused
 from bulonera_sync.sales import Item, Problem, Sale, differing_fields
 from bulonera_sync.uploads import read_sale
 
@@ -128,6 +129,83 @@ def problem_list(problems: Sequence[Problem]) -> list[Document]:
     return [{"field": p.field, "code": p.code, "message": p.message} for p in problems]
 
 
+def answer_retry(results: Sequence[RetryResult]) -> web.Response:
+    """200 with a row for each; 404 when none of them is there (guide 3, contract 5)."""
+    if all(result.status == "not_found" for result in results):
+        return refusal("No sales found with those IDs", HTTPStatus.NOT_FOUND)
+    queued = sum(result.status == "queued" for result in results)
+    message = "Retry queued successfully" if queued else "Nothing to retry"
+    rows = [retry_row(result) for result in results]
+    return respond({"message": message, "processed": queued, "results": rows})
+
+
+def retry_row(result: RetryResult) -> Document:
+    if result.sale is None:
+        name = "sale_id" if isinstance(result.key, int) else "local_id"
+        return {name: result.key, "status": result.status}
+    return {
+        "sale_id": result.sale.id,
+        "sale_number": result.sale.number,
+        "local_id": result.sale.local_id,
+        "status": result.status,
+        "attempt": result.sale.attempts,
+    }
+
+
+def answer_resolution(result: Settled | Moved | Invalid, resolution: str) -> web.Response:
+    """200, 400 or 409 (guide 4, contract 6)."""
+    match result:
+        case Settled(sale):
+            if sale.sync_status == "conflict":
+                message = "Conflict marked for manual review"
+            else:
+                message = f"Conflict resolved with {resolution}"
+            return respond({"message": message, "sale": resolved_sale(sale)})
+        case Moved(refused, sale):
+            return moved(refused, resolved_sale(sale))
+        case Invalid(problems):
+            return invalid(problems)
+        case _ as missing:
+            assert_never(missing)
+
+
+def resolved_sale(sale: Sale) -> Document:
+    """The guide's sale of a resolution, plus its content (null while there is none)."""
+    content = sale.content.document() if sale.content else None
+    return {
+        "id": sale.id,
+        "number": sale.number,
+        "local_id": sale.local_id,
+        "sync_status": sale.sync_status,
+        "sync_succeeded_at": time_text(sale.sync_succeeded_at),
+        "version": sale.version,
+        "conflict_resolution": sale.conflict_resolution,
+        **(content or {"customer_id": None, "status": sale.status, "items": [], "notes": ""}),
+    }
+
+
+def moved(refused: Refused, sale: Document) -> web.Response:
+    """409 with the present sale: what was decided about is no longer so."""
+    document = {
+        "status": "error",
+        "error": refused.message,
+        "code": refused.code,
+        "sale": sale,
+    }
+    return respond_exactly(document, HTTPStatus.CONFLICT)
+
+
+def invalid(problems: Sequence[Problem]) -> web.Response:
+    """400 with every reason, as an upload's error has them."""
+    document = {
+        "status": "error",
+        "error": problems[0].message,
+        "errors": problem_list(problems),
+        "code": problems[0].code,
+    }
+    return respond(document, HTTPStatus.BAD_REQUEST)
+
+
 def answer_pending(rows: Sequence[PendingSale], *, total: int, limit: int) -> web.Response:
     results = [pending_row(row) for row in rows]
     return respond({"count": len(results), "limit": limit, "total": total, "results": results})
@@ -202,8 +280,13 @@ def unseen_status(local_id: str, sync_status: str) -> Document:
 
 def answer_sale(found: FoundSale) -> web.Response:
     """The whole sale (contract 7); a held one with its payload, each number as it was sent."""
-    text = dump_exactly(sale_document(found))
-    return web.Response(text=text, content_type="application/json", charset="utf-8")
+    return respond_exactly(sale_document(found))
+
+
+def respond_exactly(document: Document, status: int = HTTPStatus.OK) -> web.Response:
+    """Return a JSON response of a document that may hold what a till sent, word for word."""
+    text = dump_exactly(document)
+    return web.Response(text=text, status=status, content_type="application/json", charset="utf-8")
 
 
 def sale_document(found: FoundSale) -> Document:

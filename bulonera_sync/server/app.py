@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from bulonera_sync.gateway import Gateway
-from bulonera_sync.server import health, sync
+from bulonera_sync.server import health, mending, sync
 from bulonera_sync.server.guard import Handler, guarded
 from bulonera_sync.server.keys import BAD_TOKENS, GATEWAY
 from bulonera_sync.server.middleware import answer_errors, method_not_allowed
@@ -17,10 +17,12 @@ SYNC = "/api/v1/sales/sync"
 SYNC_ROUTES: Mapping[str, Mapping[str, Handler]] = {
     f"{SYNC}/upload": {"POST": sync.upload},
     f"{SYNC}/pending": {"GET": sync.pending},
+    f"{SYNC}/retry": {"POST": mending.retry},
+    f"{SYNC}/resolve": {"POST": mending.resolve},
     f"{SYNC}/status": {"POST": sync.statuses},
     f"{SYNC}/status/{{sale}}": {"GET": sync.status},
     # "sync" is the name of the other endpoints' folder, not a sale.
-    "/api/v1/sales/{sale:(?!sync(?:/|$))[^/]+}": {"GET": sync.sale},
+    "/api/v1/sales/{sale:(?!sync(?:/|$))[^/]+}": {"GET": sync.sale, "PATCH": mending.edit},
 }
 OPEN_ROUTES: Mapping[str, Handler] = {
     "/healthz": health.healthz,

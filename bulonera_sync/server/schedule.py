@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
+from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -13,6 +15,8 @@ from bulonera_sync.gateway import Gateway
 logger = logging.getLogger("bulonera_sync")
 
 ALLOWANCES_SECONDS = 1
+# A retry asked for elsewhere, by another gateway or the command line, waits no longer than this.
+RETRIES_SECONDS = 2
 
 
 @asynccontextmanager
@@ -27,13 +31,52 @@ async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
         _job("keep allowances", gateway.keep_allowances, begun),
         IntervalTrigger(seconds=ALLOWANCES_SECONDS),
     )
+    retries = DueRetries(gateway)
+    turn = scheduler.add_job(
+        _job("retry what is due", retries.run, begun), IntervalTrigger(seconds=RETRIES_SECONDS)
+    )
+    gateway.when_due = lambda: retries.ask(turn)
     scheduler.start()
     try:
         yield
     finally:
+        retries.stop()
         scheduler.shutdown(wait=False)
         if begun:
             await asyncio.wait(begun)
+
+
+class DueRetries:
+    """Judges what is due, a batch at a time, until nothing is; uploads come in between."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._is_running = False
+        self._is_asked = False
+        self._is_stopped = False
+
+    async def run(self) -> None:
+        """Run one turn; asked during it, look once more before it ends."""
+        self._is_running = True
+        try:
+            while True:
+                self._is_asked = False
+                judged = await self._gateway.retry_due()
+                if self._is_stopped or not (judged or self._is_asked):
+                    return
+        finally:
+            self._is_running = False
+
+    def ask(self, turn: Job) -> None:
+        """Have the next turn now: something became due just now, in this process."""
+        if self._is_running:
+            self._is_asked = True
+        else:
+            turn.modify(next_run_time=datetime.now(UTC))
+
+    def stop(self) -> None:
+        """End after the batch under way."""
+        self._is_stopped = True
 
 
 def _job(

@@ -82,17 +82,18 @@ def forbidden() -> web.Response:
 
 async def status(request: web.Request) -> web.Response:
     """GET status/{id or local_id}/ (guide 5, contract 6)."""
-    found = await request.app[GATEWAY].find_sale(request[USER], _key(request))
+    found = await request.app[GATEWAY].find_sale(request[USER], path_key(request))
     return answers.respond(answers.status_document(found.sale))
 
 
 async def sale(request: web.Request) -> web.Response:
     """GET /api/v1/sales/{id}/ (contract 7)."""
-    found = await request.app[GATEWAY].find_sale(request[USER], _key(request))
+    found = await request.app[GATEWAY].find_sale(request[USER], path_key(request))
     return answers.answer_sale(found)
 
 
-def _key(request: web.Request) -> int | str:
+def path_key(request: web.Request) -> int | str:
+    """Return the id or local_id of the path; raises `RefusedRequest` (400) for neither."""
     said = request.match_info["sale"]
     key = sale_key(said)
     if key is None:

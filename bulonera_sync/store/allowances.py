@@ -7,7 +7,7 @@ Postgres share it in the database, a statement a request. The rule is `throttle.
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import Interval, bindparam, func, select
+from sqlalchemy import Interval, bindparam, func, select, update
 
 from bulonera_sync.store.dialect import upsert
 from bulonera_sync.store.schema import allowances
@@ -34,6 +34,14 @@ SPEND = Statement(
         },
         where=allowances.c.full_at <= bindparam("latest", type_=UtcTime()),
     ).returning(allowances.c.full_at)
+)
+CLAMP = Statement(
+    update(allowances)
+    .where(
+        allowances.c.user_id == bindparam("of_user", type_=BigId),
+        allowances.c.full_at > bindparam("at_most", type_=UtcTime()),
+    )
+    .values(full_at=bindparam("at_most", type_=UtcTime()))
 )
 ALL = Statement(select(allowances.c.user_id, allowances.c.full_at))
 ONE = Statement(
@@ -123,4 +131,6 @@ async def _take(session: Session, user_id: int, rate: Rate, now: datetime) -> Gr
         [(full_at,)] = await session.fetch(ONE, user_id=user_id)
         grant = spend(rate, full_at, now)
         if not grant.is_allowed:
+            # A clock was set back: what lies too far ahead must not wait for it to catch up.
+            await session.execute(CLAMP, of_user=user_id, at_most=grant.full_at)
             return grant

@@ -1,6 +1,6 @@
 """The catalogue as rows: what an upload may name, and how an import brings it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -82,9 +82,14 @@ COUNTS = {
 }
 
 
+def storable(ids: Iterable[int]) -> set[int]:
+    """Return those of these ids that a row can have: 64 bits."""
+    return {each for each in ids if abs(each) <= MAX_STORED_ID}
+
+
 async def active_customers(session: Session, ids: Collection[int]) -> frozenset[int]:
     """Return which of these customers exist and are active."""
-    wanted = sorted(each for each in ids if each <= MAX_STORED_ID)
+    wanted = sorted(storable(ids))
     if not wanted:
         return frozenset()
     rows = await session.fetch(ACTIVE_CUSTOMERS, ids=wanted)
@@ -93,7 +98,7 @@ async def active_customers(session: Session, ids: Collection[int]) -> frozenset[
 
 async def active_products(session: Session, ids: Collection[int]) -> Mapping[int, Product]:
     """Return those of these products that exist and are active, by id."""
-    wanted = sorted(each for each in ids if each <= MAX_STORED_ID)
+    wanted = sorted(storable(ids))
     if not wanted:
         return {}
     rows = await session.fetch(ACTIVE_PRODUCTS, ids=wanted)

@@ -68,6 +68,16 @@ def told_apart() -> Iterator[None]:
         raise StoreUnavailableError(f"the database can't be reached: {text}") from error
 
 
+@contextmanager
+def outcome_unknown() -> Iterator[None]:
+    """Tell of a COMMIT that failed, whatever the reason: nobody knows what became of it."""
+    try:
+        yield
+    except (asyncpg.PostgresError, *_UNREACHABLE) as error:
+        text = str(error) or type(error).__name__
+        raise StoreUnavailableError(f"the database did not confirm a write: {text}") from error
+
+
 Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 
@@ -214,7 +224,7 @@ async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
         with told_apart():
             await connection.execute(begin)
         result = await work(PostgresSession(connection))
-        with told_apart():
+        with outcome_unknown():
             await connection.execute("COMMIT")
     except BaseException:
         await _roll_back(connection)

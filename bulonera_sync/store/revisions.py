@@ -30,10 +30,15 @@ async def refuse_other_schema(session: Session) -> None:
             f"bulonera-sync db upgrade brings it up to date"
         )
     if revision > SCHEMA_REVISION:
-        raise SchemaError(
-            f"the database's schema is {revision}, newer than this program's {SCHEMA_REVISION}; "
-            f"install the newer bulonera-sync"
-        )
+        raise SchemaError(newer_schema(revision))
+
+
+def newer_schema(revision: str) -> str:
+    """Say that a newer program has had this database."""
+    return (
+        f"the database's schema is {revision}, newer than this program's {SCHEMA_REVISION}; "
+        f"install the newer bulonera-sync"
+    )
 
 
 async def closed_unless_current(store: Store) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select, text, update
 
 from bulonera_sync.changes import Change, NewId, Quarantined
 from bulonera_sync.sales import (
@@ -23,7 +23,7 @@ from bulonera_sync.sales import (
     Sale,
 )
 from bulonera_sync.store import schema
-from bulonera_sync.store.catalog import MAX_STORED_ID
+from bulonera_sync.store.catalog import storable
 from bulonera_sync.store.dialect import among, upsert
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Row, Statement
@@ -49,6 +49,7 @@ def _insert_into(table: Any, *, without: str = "") -> Statement:
 
 BY_LOCAL_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.local_id, "local_ids")))
 BY_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.id, "ids")))
+BY_NUMBER = Statement(select(*_SALE_COLUMNS).where(_sales.c.number == bindparam("number")))
 ITEMS = Statement(
     select(_items).where(among(_items.c.sale_id, "ids")).order_by(_items.c.sale_id, _items.c.line)
 )
@@ -100,10 +101,40 @@ UPDATE_SALE = Statement(
     .values({name: bindparam(name) for name in _NAMES if name not in _FIXED})
 )
 INSERT_ITEM = _insert_into(_items)
-DELETE_ITEMS = Statement(delete(_items).where(among(_items.c.sale_id, "ids")))
 INSERT_COPY = _insert_into(_copies, without="id")
 INSERT_EVENT = _insert_into(schema.events, without="id")
 INSERT_WAIT = _insert_into(schema.waits)
+_DUE = (
+    select(_sales.c.id)
+    .where(
+        # As written in the index, which SQLite would not use otherwise.
+        text(schema.DUE),
+        _sales.c.next_attempt_at <= bindparam("now", type_=UtcTime()),
+    )
+    .order_by(_sales.c.next_attempt_at)
+)
+ANY_DUE = Statement(_DUE.limit(1))
+DUE = Statement(_DUE.limit(bindparam("limit", type_=Integer)).with_for_update(skip_locked=True))
+# By the index of what they wait for: an import costs the sales it heals.
+HEAL = Statement(
+    update(_sales)
+    .where(
+        _sales.c.id.in_(
+            select(schema.waits.c.sale_id).where(
+                schema.waits.c.kind == bindparam("kind"),
+                among(schema.waits.c.missing_id, "ids"),
+            )
+        ),
+        _sales.c.sync_status == "error",
+    )
+    .values(
+        next_attempt_at=bindparam("now", type_=UtcTime()),
+        retry_cause=bindparam("cause"),
+        automatic_attempts=bindparam("attempts"),
+        is_dead=bindparam("is_dead"),
+    )
+)
+DELETE_ITEMS = Statement(delete(_items).where(among(_items.c.sale_id, "ids")))
 DELETE_WAITS = Statement(delete(schema.waits).where(among(schema.waits.c.sale_id, "ids")))
 QUARANTINE = Statement(
     upsert(schema.quarantine)
@@ -132,8 +163,19 @@ async def find_by_local_ids(session: Session, local_ids: Collection[str]) -> dic
 
 async def find_by_ids(session: Session, ids: Collection[int]) -> dict[int, Sale]:
     """Return the sales under these ids, whosever they are, by id."""
-    rows = await session.fetch(BY_ID, ids=sorted(set(ids)))
+    rows = await session.fetch(BY_ID, ids=sorted(storable(ids)))
     return {sale.id: sale for sale in await _with_items(session, rows)}
+
+
+async def find_one(session: Session, key: int | str) -> Sale | None:
+    """Return the sale of this id, local_id or number, whosever it is, or None."""
+    if isinstance(key, int):
+        return (await find_by_ids(session, [key])).get(key)
+    found = (await find_by_local_ids(session, [key])).get(key)
+    if found is not None:
+        return found
+    rows = await session.fetch(BY_NUMBER, number=key)
+    return next(iter(await _with_items(session, rows)), None)
 
 
 async def _with_items(session: Session, rows: Sequence[Row]) -> list[Sale]:
@@ -165,8 +207,8 @@ async def copies_of(
         ),
     }
     found: defaultdict[int, list[Copy]] = defaultdict(list)
-    for sale_id, kind, fingerprint, said, version, text in rows:
-        copy = Copy(kind, Fingerprints(said, fingerprint), version, text)
+    for sale_id, kind, fingerprint, said, version, kept in rows:
+        copy = Copy(kind, Fingerprints(said, fingerprint), version, kept)
         if copy.fingerprints.match(prints[sale_id]):
             found[sale_id].append(copy)
     return {sale_id: tuple(copies) for sale_id, copies in found.items()}
@@ -229,7 +271,7 @@ async def _save_items(session: Session, changes: Sequence[Change]) -> None:
 
 
 async def _save_waits(session: Session, changes: Sequence[Change]) -> None:
-    waited = [c.after.id for c in changes if c.before and c.before.is_held]
+    waited = [c.after.id for c in changes if c.before and c.waits_for is not None]
     if waited:
         await session.execute(DELETE_WAITS, ids=waited)
     await session.execute_many(
@@ -237,31 +279,51 @@ async def _save_waits(session: Session, changes: Sequence[Change]) -> None:
         [
             {"kind": missing.kind, "missing_id": missing.id, "sale_id": change.after.id}
             for change in changes
-            for missing in change.waits_for
+            for missing in change.waits_for or ()
             # No row can ever have a larger id: there is nothing to wait for.
-            if missing.id <= MAX_STORED_ID
+            if storable([missing.id])
         ],
     )
 
 
-async def put_in_quarantine(
-    session: Session, kept: Iterable[Quarantined], *, user_id: int, now: datetime
-) -> None:
+async def put_in_quarantine(session: Session, kept: Sequence[Quarantined]) -> None:
     """Keep what no local_id names; the same words of the same user are counted, not kept again."""
     await session.execute_many(
         QUARANTINE,
         [
             {
-                "user_id": user_id,
+                "user_id": each.user_id,
                 "digest": sha256(each.payload.encode()).hexdigest(),
                 "payload": each.payload,
                 "problems": _dump_problems(each.problems),
-                "received_at": now,
-                "last_received_at": now,
+                "received_at": each.at,
+                "last_received_at": each.at,
                 "times": 1,
             }
             for each in kept
         ],
+    )
+
+
+async def is_any_due(session: Session, *, now: datetime) -> bool:
+    """Say whether a held sale's next attempt is due."""
+    return bool(await session.fetch(ANY_DUE, now=now))
+
+
+async def claim_due(session: Session, *, now: datetime, limit: int) -> list[Sale]:
+    """Return the held sales whose next attempt is due, the longest overdue first.
+
+    They are this transaction's until it ends: no other gateway takes the same ones.
+    """
+    ids = [sale_id for (sale_id,) in await session.fetch(DUE, now=now, limit=limit)]
+    found = await find_by_ids(session, ids) if ids else {}
+    return [found[sale_id] for sale_id in ids]
+
+
+async def heal(session: Session, kind: str, ids: Collection[int], *, now: datetime) -> int:
+    """Make the sales that wait for any of these ids due at once; return how many."""
+    return await session.execute(
+        HEAL, kind=kind, ids=sorted(ids), now=now, cause="import", attempts=0, is_dead=False
     )
 
 
@@ -299,6 +361,7 @@ def _record(sale: Sale) -> dict[str, Any]:
         "problems": _dump_problems(sale.problems),
         "parked": _dump_parked(sale.parked),
         "conflict_resolution": sale.conflict_resolution,
+        "resolution_words": sale.resolution_words,
         "warnings": _dump_problems(sale.warnings),
     }
 
@@ -342,6 +405,7 @@ def _sale(record: Mapping[str, Any], items: Sequence[Item]) -> Sale:
         problems=load_problems(record["problems"]),
         parked=_load_parked(record["parked"]),
         conflict_resolution=record["conflict_resolution"],
+        resolution_words=record["resolution_words"],
         warnings=load_problems(record["warnings"]),
     )
 

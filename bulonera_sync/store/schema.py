@@ -122,12 +122,14 @@ sales = Table(
     Column("problems", Text),
     Column("parked", Text),
     Column("conflict_resolution", String(16)),
+    Column("resolution_words", String(64)),
     Column("warnings", Text),
 )
 
 UNSYNCED = "sync_status <> 'synced'"
 _UNSYNCED = text(UNSYNCED)
-_DUE = text("next_attempt_at IS NOT NULL")
+DUE = "next_attempt_at IS NOT NULL"
+_DUE = text(DUE)
 
 # What is pending is few among many: partial, so that the listing costs what it lists.
 Index("ix_sales_unsynced", sales.c.id, sqlite_where=_UNSYNCED, postgresql_where=_UNSYNCED)

@@ -80,6 +80,15 @@ def told_apart() -> Iterator[None]:
         raise StoreUnavailableError(f"the database can't be used now: {error}") from error
 
 
+@contextmanager
+def outcome_unknown() -> Iterator[None]:
+    """Tell of a COMMIT that failed, whatever the reason: nobody knows what became of it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"the database did not confirm a write: {error}") from error
+
+
 class SqliteSession:
     """One open transaction; its methods never truly wait (see `run_whole`)."""
 
@@ -136,7 +145,7 @@ def transact(connection: sqlite3.Connection, begin: str, work: Work[T]) -> T:
         connection.execute(begin)
     try:
         result = run_whole(work(SqliteSession(connection)))
-        with told_apart():
+        with outcome_unknown():
             connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

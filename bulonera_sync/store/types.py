@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from bulonera_sync.money import EXACT
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 _AMOUNT_DIGITS = 32
@@ -50,8 +52,8 @@ class Scaled(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        _refuse_floats(value)
-        return int(value.scaleb(self.places)) if _is_sqlite(dialect) else value
+        scaled = _scaled(value, self.places)
+        return scaled if _is_sqlite(dialect) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None or not _is_sqlite(dialect):
@@ -76,10 +78,8 @@ class Amount(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        _refuse_floats(value)
-        if not _is_sqlite(dialect):
-            return value
-        return f"{int(value.scaleb(2)):0{_AMOUNT_DIGITS}d}"
+        scaled = _scaled(value, 2)
+        return f"{scaled:0{_AMOUNT_DIGITS}d}" if _is_sqlite(dialect) else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None or not _is_sqlite(dialect):
@@ -87,9 +87,14 @@ class Amount(TypeDecorator[Decimal]):
         return Decimal(f"{value[:-2]}.{value[-2:]}")
 
 
-def _refuse_floats(value: object) -> None:
+def _scaled(value: Decimal, places: int) -> int:
+    """Return the number as an integer of its last decimals; nothing is ever rounded on the way."""
     if not isinstance(value, Decimal):
         raise TypeError(f"money is Decimal, not {type(value).__name__}")
+    scaled = value.scaleb(places, EXACT)
+    if scaled != int(scaled):
+        raise ValueError(f"{value} has more than {places} decimals")
+    return int(scaled)
 
 
 class UtcTime(TypeDecorator[datetime]):

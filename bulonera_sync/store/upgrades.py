@@ -1,19 +1,23 @@
 """Bringing the schema up to date: under a lock, in one transaction, the file copied first."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from bulonera_sync.errors import SchemaError, StoreUnavailableError
-from bulonera_sync.store import sqlite
+from bulonera_sync.store import postgres, sqlite
 from bulonera_sync.store.drivers import sqlite3
+from bulonera_sync.store.revisions import newer_schema
 from bulonera_sync.store.schema import SCHEMA_REVISION
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -25,7 +29,7 @@ _UPGRADE_LOCK = 0x627570
 def upgrade_sqlite(path: Path, *, now: datetime) -> Path | None:
     """Create the file or bring it up to date; return the copy made of a populated one before.
 
-    Raises `StoreUnavailableError`, and `SchemaError` where its rows would not survive.
+    Raises `StoreUnavailableError`, and `SchemaError` for a newer one or where rows would be lost.
     """
     sqlite.refuse_affected_version()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +38,8 @@ def upgrade_sqlite(path: Path, *, now: datetime) -> Path | None:
         before = _sqlite_revision(connection)
         if before == SCHEMA_REVISION:
             return None
+        if before is not None and before > SCHEMA_REVISION:
+            raise SchemaError(newer_schema(before))
         copy = _copy_of(connection, path, before, now) if before else None
     engine = create_engine(
         "sqlite://", module=sqlite3, creator=lambda: sqlite.connect(path), poolclass=NullPool
@@ -42,10 +48,20 @@ def upgrade_sqlite(path: Path, *, now: datetime) -> Path | None:
     # every table that a migration rebuilds.
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = OFF"))
     event.listen(engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
-    with sqlite.told_apart(), engine.begin() as opened:
+    with _told_apart(), engine.begin() as opened:
         _run(opened)
         _refuse_orphans(opened)
     return copy
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell what a person can mend from what we did wrong; no driver's error gets out."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise StoreUnavailableError(f"the database can't be used now: {reason}") from error
 
 
 def _create_private(path: Path) -> None:
@@ -80,24 +96,26 @@ def _refuse_orphans(connection: Connection) -> None:
 
 async def upgrade_postgres(url: str) -> None:
     """Create the tables or bring them up to date; waits while another gateway does."""
-    engine = create_async_engine(_asyncpg_url(url), poolclass=NullPool)
+    # asyncpg reads the url itself: it knows more of libpq's forms than SQLAlchemy's dialect.
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: postgres.open_connection(url),
+        poolclass=NullPool,
+    )
     try:
-        async with engine.begin() as connection:
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
-            await connection.run_sync(_run)
-    except (OSError, TimeoutError) as error:
-        raise StoreUnavailableError(f"the database can't be reached: {error}") from error
+        with _told_apart():
+            async with engine.begin() as connection:
+                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+                await connection.run_sync(_run)
     finally:
         await engine.dispose()
 
 
 def _run(connection: Connection) -> None:
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present is not None and present > SCHEMA_REVISION:
+        raise SchemaError(newer_schema(present))
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _asyncpg_url(url: str) -> URL:
-    made = make_url(url)
-    return made.set(drivername="postgresql+asyncpg")

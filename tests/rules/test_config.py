@@ -479,6 +479,18 @@ def test_a_folder_in_place_of_the_file_is_told(refuse: Refuse, tmp_path: Path) -
     assert refuse() == "config.toml: can't be read: Is a directory"
 
 
+def test_a_link_to_nowhere_is_told(refuse: Refuse, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").symlink_to("nowhere")
+
+    assert refuse() == "config.toml: can't be read: No such file or directory"
+
+
+def test_a_file_that_can_not_be_looked_at_is_told(refuse: Refuse) -> None:
+    message = refuse(BULONERA_CONFIG="x" * 400)
+
+    assert message.endswith("…: can't be read: File name too long")
+
+
 def test_a_file_that_is_not_utf_8_is_told(refuse: Refuse, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes("# Configuración".encode("cp1252"))
 

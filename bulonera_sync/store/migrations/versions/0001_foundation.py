@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("problems", sa.Text(), nullable=True),
         sa.Column("parked", sa.Text(), nullable=True),
         sa.Column("conflict_resolution", sa.String(length=16), nullable=True),
+        sa.Column("resolution_words", sa.String(length=64), nullable=True),
         sa.Column("warnings", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["customer_id"], ["customers.id"], name=op.f("fk_sales_customer_id")

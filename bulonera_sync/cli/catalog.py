@@ -1,0 +1,87 @@
+"""`catalog`: the customers and products that a sale may name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bulonera_sync.cli.invocations import read, write
+from bulonera_sync.cli.output import AsJson, complain, listing, print_json, print_table, say
+from bulonera_sync.money import format_price
+
+if TYPE_CHECKING:
+    from bulonera_sync.gateway import CatalogImport, CatalogRow, Gateway
+
+Kind = Literal["customers", "products"]
+KindArgument = Annotated[Kind, typer.Argument(metavar="customers|products")]
+
+MAX_ROWS = 1_000_000
+
+app = typer.Typer(
+    help="The catalogue: customers and products that a sale may name.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("import")
+def import_file(
+    context: typer.Context,
+    kind: KindArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV with the header id,name,tax_id,active (customers) or "
+            "id,code,name,price,tax_percentage,active (products).",
+        ),
+    ],
+    deactivate_missing: Annotated[
+        bool,
+        typer.Option("--deactivate-missing", help="Make inactive what the file doesn't have."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring in a CSV file, all its rows or none; rows known already are updated."""
+
+    async def bring(gateway: "Gateway") -> "CatalogImport":
+        return await gateway.import_catalog(kind, file, deactivate_missing=deactivate_missing)
+
+    done = write(context, bring)
+    if as_json:
+        print_json({"imported": done.imported, "deactivated": done.deactivated})
+        return
+    say(f"Imported {done.imported} {kind}, made {done.deactivated} inactive.")
+
+
+@app.command("list")
+def list_rows(
+    context: typer.Context,
+    kind: KindArgument,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MAX_ROWS, help="Show so many at most.")
+    ] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the first customers or products by id."""
+    found, total = read(context, lambda gateway: gateway.list_catalog(kind, limit=limit))
+    rows = [_row(row) for row in found]
+    if as_json:
+        print_json(listing(rows, total=total))
+        return
+    print_table(
+        rows,
+        empty=f"No {kind} yet, so no sale can be taken: "
+        f"bulonera-sync catalog import {kind} FILE brings them.",
+    )
+    if len(rows) < total:
+        complain(f"These are {len(rows)} of {total}; --limit {total} shows all.")
+
+
+def _row(row: "CatalogRow") -> dict[str, object]:
+    """A catalogue row with the import's columns; prices and percentages as the API writes them."""
+    shown = {name: getattr(row, name) for name in row.__slots__ if name != "is_active"}
+    for name, text in (("price", format_price), ("tax_percentage", "{:.2f}".format)):
+        if shown.get(name) is not None:
+            shown[name] = text(shown[name])
+    return {**shown, "active": row.is_active}

@@ -1,0 +1,94 @@
+"""One run of a command: its settings, read when first asked for, and its way to the gateway."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from bulonera_sync.cli.output import complain
+from bulonera_sync.errors import SchemaError
+
+if TYPE_CHECKING:
+    from bulonera_sync.config import Settings
+    from bulonera_sync.gateway import Gateway
+
+T = TypeVar("T")
+Work = Callable[["Gateway"], Awaitable[T]]
+
+
+@dataclass
+class Invocation:
+    """What main and the command share: the file that was named, the settings once they are read."""
+
+    config: Path | None = None
+    settings: "Settings | None" = None
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    found = context.obj
+    assert isinstance(found, Invocation)
+    return found
+
+
+def settings_of(context: typer.Context) -> "Settings":
+    """Return the settings in force; raises `ConfigError`."""
+    from bulonera_sync.config import load_settings
+
+    invocation = invocation_of(context)
+    if invocation.settings is None:
+        invocation.settings = load_settings(invocation.config)
+    return invocation.settings
+
+
+def read(context: typer.Context, work: Work[T]) -> T:
+    """Run what only reads on the open gateway; raises `SchemaError` for an unprepared database."""
+    return _run(context, _on_prepared, work)
+
+
+def write(context: typer.Context, work: Work[T]) -> T:
+    """Run what writes on the open gateway; an empty database is prepared first."""
+    return _run(context, _on_any, work)
+
+
+def _run(
+    context: typer.Context,
+    opened: "Callable[[Settings, Work[T]], Coroutine[Any, Any, T]]",
+    work: Work[T],
+) -> T:
+    from bulonera_sync.logs import open_log
+
+    settings = settings_of(context)
+    # What the gateway logs belongs in the log, whoever asked; without one it would go to stderr.
+    with open_log(settings.log):
+        return asyncio.run(opened(settings, work))
+
+
+async def _on_prepared(settings: "Settings", work: Work[T]) -> T:
+    from bulonera_sync.gateway import open_gateway
+
+    async with open_gateway(settings) as gateway:
+        return await work(gateway)
+
+
+async def _on_any(settings: "Settings", work: Work[T]) -> T:
+    try:
+        return await _on_prepared(settings, work)
+    except SchemaError:
+        # Only now: the migrations' machinery takes longer to import than most commands to run.
+        await prepare(settings)
+    return await _on_prepared(settings, work)
+
+
+async def prepare(settings: "Settings") -> None:
+    """Bring the database's schema up to date, and tell where a populated file was copied to."""
+    from datetime import UTC, datetime
+
+    from bulonera_sync.gateway import prepare_store
+
+    copy = await prepare_store(settings.store, now=datetime.now(UTC))
+    if copy is not None:
+        # On stderr: a command's stdout may be one JSON document.
+        complain(f"The database was copied to {copy} before its schema was brought up to date.")

@@ -1,0 +1,106 @@
+"""What a person or a program reads: tables, lines, JSON; every text from data is made inert."""
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+
+# A table's row is one line wherever nobody looks: whatever reads a pipe counts lines.
+ENDLESS_COLUMNS = 10_000
+
+# Controls, C1 and DEL among them, formats (bidi controls among them), lone surrogates, line and
+# paragraph separators, and what has no meaning yet. JSON's own line breaks are no text.
+_UNSAFE_IN_JSON = re.compile(r"[^\x20-\x7e\n]")
+
+
+def inert(text: str) -> str:
+    """Return the text on one line, with whatever a terminal could obey shown as its code."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    # A no-break space is a space; the other separators break lines.
+    if unicodedata.category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print one JSON document; a letter stays as it is, a control leaves as its \\u code."""
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    print(_UNSAFE_IN_JSON.sub(_json_code, text))
+
+
+def _json_code(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
+def listing(results: Sequence[Mapping[str, object]], **more: object) -> Mapping[str, object]:
+    """Return the document of a listing (contract 10)."""
+    return {"count": len(results), **more, "results": results}
+
+
+def print_table(rows: Sequence[Mapping[str, object]], *, empty: str) -> None:
+    """Print rows of the same keys as a table with the keys for its head; none: what that means."""
+    if not rows:
+        say(empty)
+        return
+    # Slow to import: only who prints a table waits for it.
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    is_watched = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if is_watched else ENDLESS_COLUMNS, highlight=False)
+    table = Table(
+        *(key.replace("_", " ") for key in rows[0]),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        header_style="" if console.no_color else "bold",
+    )
+    for column in table.columns:
+        # Not an ellipsis: a token's id or a path that is cut short says nothing.
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return inert(value)
+        case _:
+            return inert(json.dumps(value, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print a line for a person, at once even where nobody looks."""
+    print(inert(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr."""
+    print(inert(" ".join(text.split())), file=sys.stderr, flush=True)
+
+
+def time_text(time: datetime | None) -> str | None:
+    """ISO 8601 UTC with Z, to the second, as the API has it."""
+    return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

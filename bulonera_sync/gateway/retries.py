@@ -1,0 +1,73 @@
+"""Trying again: on request, and when it is due. The same rules judge as at the upload."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from bulonera_sync.bodies import parse_kept
+from bulonera_sync.changes import Change, Circumstances, queue
+from bulonera_sync.gateway.uploads import Submission
+from bulonera_sync.retries import RetryPolicy
+from bulonera_sync.sales import Actor, Sale, User
+from bulonera_sync.store import sales
+from bulonera_sync.store.sessions import Session
+from bulonera_sync.uploads import read_sale
+
+SCHEDULER = Actor("scheduler")
+
+# One transaction's worth: uploads come in between.
+BATCH = 100
+
+RetryStatus = Literal["queued", "not_found", "already_synced", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryResult:
+    """What became of one sale that somebody asked to retry; `key` is as it was asked for."""
+
+    key: int | str
+    status: RetryStatus
+    sale: Sale | None
+
+
+async def queue_all(
+    session: Session, user: User, keys: Sequence[int | str], at: Circumstances
+) -> list[RetryResult]:
+    """Queue those of these sales that are held; return a result a key, in order."""
+    ids = [key for key in keys if isinstance(key, int)]
+    local_ids = [key for key in keys if isinstance(key, str)]
+    by_id = await sales.find_by_ids(session, ids)
+    by_local_id = await sales.find_by_local_ids(session, local_ids)
+    found: list[tuple[int | str, Sale]] = [*by_id.items(), *by_local_id.items()]
+    mine = {key: sale for key, sale in found if user.may_see(sale)}
+    changes = {sale.id: queue(sale, at) for sale in mine.values() if sale.is_held}
+    await sales.save(session, [change for change in changes.values() if change is not None])
+    return [_result(key, mine.get(key), changes) for key in keys]
+
+
+def _result(key: int | str, sale: Sale | None, changes: Mapping[int, Change | None]) -> RetryResult:
+    if sale is None:
+        return RetryResult(key, "not_found", None)
+    if sale.is_held:
+        change = changes[sale.id]
+        return RetryResult(key, "queued", change.after if change else sale)
+    return RetryResult(
+        key, "conflict" if sale.sync_status == "conflict" else "already_synced", sale
+    )
+
+
+async def claim(
+    session: Session, *, now: datetime, policy: RetryPolicy, chance: Callable[[], float]
+) -> list[Submission]:
+    """Return what is due, each sale as its owner's submission of what it was kept with."""
+    due = await sales.claim_due(session, now=now, limit=BATCH)
+    return [
+        Submission(
+            read_sale(parse_kept(sale.payload or "null"), index=index),
+            sale.user_id,
+            # A chance for each: what failed together must not come back together.
+            Circumstances(SCHEDULER, now, policy, chance(), sale.retry_cause or "schedule"),
+        )
+        for index, sale in enumerate(due)
+    ]
