@@ -46,6 +46,7 @@ from bulonera_sync.config_values import (
     mask,
 )
 from bulonera_sync.errors import ConfigError
+from bulonera_sync.throttle import Rate
 
 MIB = 1024 * 1024
 
@@ -59,14 +60,6 @@ EXAMPLE = Path(__file__).with_name("config.example.toml")
 
 Origin = Literal["default", "file", "environment"]
 Values = Mapping[str, Mapping[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """An allowance: `limit` requests in any `period_seconds`."""
-
-    limit: int
-    period_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

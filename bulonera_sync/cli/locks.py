@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bulonera_sync.errors import RefusedError
+from bulonera_sync.errors import RefusedError, StoreUnavailableError
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,7 +29,7 @@ def only_daemon_on(database: Path) -> Iterator[None]:
     """Hold the lock file beside a database while the block runs.
 
     The file stays: removed, it could be locked by one while another makes it anew. Raises
-    `RefusedError` when another daemon holds it, or when it can't be made.
+    `RefusedError` when another daemon holds it, `StoreUnavailableError` when it can't be made.
     """
     with _open_lock_file(_lock_file_of(database)) as file:
         try:
@@ -40,7 +40,8 @@ def only_daemon_on(database: Path) -> Iterator[None]:
                 f"another [store] url"
             ) from error
         except OSError as error:
-            raise RefusedError(f"{file.name} can't be locked: {error.strerror}") from error
+            text = f"{file.name} can't be locked: {error.strerror}"
+            raise StoreUnavailableError(text) from error
         _sign(file)
         yield
 
@@ -57,7 +58,7 @@ def _open_lock_file(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise RefusedError(
+        raise StoreUnavailableError(
             f"{path} can't be made: {error.strerror}; the daemon needs to write in that folder"
         ) from error
     with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:

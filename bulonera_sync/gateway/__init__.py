@@ -6,6 +6,7 @@ from bulonera_sync.gateway.gateway import (
     FoundSale,
     Gateway,
     IssuedToken,
+    nobody_listens,
     open_gateway,
 )
 from bulonera_sync.gateway.openings import prepare_store
@@ -31,6 +32,7 @@ __all__ = [
     "RetryResult",
     "Settled",
     "TokenEntry",
+    "nobody_listens",
     "open_gateway",
     "prepare_store",
 ]

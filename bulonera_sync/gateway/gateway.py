@@ -35,6 +35,7 @@ from bulonera_sync.store.users import Account, TokenEntry
 from bulonera_sync.throttle import Grant, Rate
 from bulonera_sync.uploads import SaleUpload, read_sale
 
+MAX_LABEL = 100
 _USERNAME = re.compile(r"[\w][\w.@+-]{0,63}")
 
 
@@ -43,7 +44,7 @@ _Taken = tuple[Sequence[Submission], list[Outcome]]
 _WAITED: Mapping[CatalogKind, str] = {"customers": "customer", "products": "product"}
 
 
-def _nobody_listens() -> None:
+def nobody_listens() -> None:
     """Another process judges what became due here, within its next turn."""
 
 
@@ -98,7 +99,7 @@ class Gateway:
         sync, retry = settings.sync, settings.retry
         self._rate = sync.rate
         # Called when a sale became due just now; the daemon's schedule listens.
-        self.when_due: Callable[[], None] = _nobody_listens
+        self.when_due: Callable[[], None] = nobody_listens
         self._rules = uploads.UploadRules(
             Policy(auto_merge=sync.auto_merge, price_tolerance=sync.price_tolerance),
             sync.max_items,
@@ -330,7 +331,9 @@ class Gateway:
         return await self._store.write(change)
 
     async def create_token(self, username: str, label: str = "") -> IssuedToken:
-        """Give a user one more token; raises `NotFoundError`."""
+        """Give a user one more token; raises `NotFoundError`, and `RefusedError` for its label."""
+        if len(label) > MAX_LABEL or not label.isprintable():
+            raise RefusedError(f"a label has up to {MAX_LABEL} printable characters")
         now, secret = self._clock(), secrets.token_hex(20)
 
         async def add(session: Session) -> IssuedToken:

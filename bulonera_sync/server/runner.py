@@ -1,5 +1,6 @@
 """Running the application: listening, jobs, an orderly end."""
 
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,8 +94,10 @@ async def _listen(site: web.TCPSite, host: str, port: int) -> None:
     try:
         await site.start()
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise RefusedError(
-            f"can't listen on {host}:{port}: {error.strerror}; choose another [server] host or port"
+            f"can't listen on {host}:{port}: {reason}; stop what uses it, or choose another "
+            f"[server] host or port (serve --port N)"
         ) from error
 
 

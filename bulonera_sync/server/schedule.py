@@ -10,7 +10,7 @@ from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bulonera_sync.gateway import Gateway
+from bulonera_sync.gateway import Gateway, nobody_listens
 
 logger = logging.getLogger("bulonera_sync")
 
@@ -40,6 +40,8 @@ async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        # A request that still ends may make something due: the next daemon judges it.
+        gateway.when_due = nobody_listens
         retries.stop()
         scheduler.shutdown(wait=False)
         if begun:

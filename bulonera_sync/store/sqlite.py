@@ -166,7 +166,12 @@ async def open_connection(path: Path) -> SqliteConnection:
     """Open a connection with its thread; raises `StoreUnavailableError`."""
     connection = SqliteConnection(lambda: connect(path), iter_chunk_size=64)
     with told_apart():
-        await connection
+        try:
+            await connection
+        except BaseException:
+            # aiosqlite has told its thread to end and waits for nobody: the loop may close first.
+            await asyncio.to_thread(connection._thread.join)
+            raise
     return connection
 
 
