@@ -219,7 +219,7 @@ def _read_items(value: object, max_items: int | None) -> tuple[list[object], Pro
         text = "Sale debe tener al menos 1 item"
         return [], Problem("items", "items_required", text)
     if max_items is not None and len(value) > max_items:
-        text = f"Sale admite hasta {max_items} items, recibidos: {len(value)}"
+        text = f"Sale admite hasta {max_items} items"
         return [], Problem("items", "too_many_items", text)
     return value, None
 

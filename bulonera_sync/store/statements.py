@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Dialect, Executable, TypeDecorator
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from bulonera_sync.store import types
+
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
 
@@ -70,7 +72,7 @@ def _compile(core: Executable, dialect: Dialect) -> Compiled:
     made = core.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(made, SQLCompiler)
     names = tuple(made.positiontup or made.bind_names.values())
-    types = {name: bind.type for bind, name in made.bind_names.items()}
+    kinds = {name: bind.type for bind, name in made.bind_names.items()}
     constants = {name: value for name, value in made.params.items() if value is not None}
     return Compiled(
         sql=made.string,
@@ -79,14 +81,19 @@ def _compile(core: Executable, dialect: Dialect) -> Compiled:
         binders={
             name: _binder(kind, dialect)
             for name in names
-            if isinstance(kind := types[name], TypeDecorator)
+            if isinstance(kind := kinds[name], TypeDecorator) and _is_ours(kind)
         },
         readers=tuple(
             (position, _reader(column.type, dialect))
             for position, column in enumerate(made._result_columns)
-            if isinstance(column.type, TypeDecorator)
+            if isinstance(column.type, TypeDecorator) and _is_ours(column.type)
         ),
     )
+
+
+def _is_ours(kind: TypeDecorator[Any]) -> bool:
+    # Some of SQLAlchemy's own types are decorators too, and leave the value to the driver.
+    return type(kind).__module__ == types.__name__
 
 
 def _binder(kind: TypeDecorator[Any], dialect: Dialect) -> Convert:
