@@ -176,7 +176,13 @@ class Gateway:
     def _retrying(self, now: datetime, take: uploads.Take) -> Work[_Taken]:
         # Claimed and judged in one transaction: killed in the middle, all of it is due again.
         async def work(session: Session) -> _Taken:
-            due = await retries.claim(session, now=now, policy=self._retry, chance=self._chance)
+            due = await retries.claim(
+                session,
+                now=now,
+                policy=self._retry,
+                chance=self._chance,
+                max_items=self._rules.max_items,
+            )
             return due, await take(session, due, self._rules)
 
         return work

@@ -58,13 +58,18 @@ def _result(key: int | str, sale: Sale | None, changes: Mapping[int, Change | No
 
 
 async def claim(
-    session: Session, *, now: datetime, policy: RetryPolicy, chance: Callable[[], float]
+    session: Session,
+    *,
+    now: datetime,
+    policy: RetryPolicy,
+    chance: Callable[[], float],
+    max_items: int,
 ) -> list[Submission]:
     """Return what is due, each sale as its owner's submission of what it was kept with."""
     due = await sales.claim_due(session, now=now, limit=BATCH)
     return [
         Submission(
-            read_sale(parse_kept(sale.payload or "null"), index=index),
+            read_sale(parse_kept(sale.payload or "null"), index=index, max_items=max_items),
             sale.user_id,
             # A chance for each: what failed together must not come back together.
             Circumstances(SCHEDULER, now, policy, chance(), sale.retry_cause or "schedule"),

@@ -8,6 +8,7 @@ from aiohttp import web
 from bulonera_sync.bodies import Number, shorten
 from bulonera_sync.edits import EDITABLE_FIELDS, unknown_fields
 from bulonera_sync.gateway import Moved
+from bulonera_sync.gateway.documents import sale_document
 from bulonera_sync.money import read_count, read_id
 from bulonera_sync.resolutions import CLIENT_FIELDS, RESOLUTIONS, Invalid, Request
 from bulonera_sync.server import answers
@@ -17,6 +18,7 @@ from bulonera_sync.server.sync import forbidden, path_key
 from bulonera_sync.uploads import MAX_VERSION, read_local_id, read_notes
 
 MAX_KEYS = 1_000
+MAX_DIGITS = 100
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -41,10 +43,9 @@ def _sale_ids(said: object) -> list[int]:
 
 
 def _integer(value: object) -> int | None:
-    """Return the JSON integer, 0 for one that no sale can have, or None for anything else."""
-    if type(value) is not Number or not value.lstrip("-").isdigit():
-        return None
-    return read_id(value) or 0
+    """Return the JSON integer, or None for anything else."""
+    is_integer = type(value) is Number and value.removeprefix("-").isdigit()
+    return int(value) if is_integer and len(value) <= MAX_DIGITS else None
 
 
 def _local_ids(said: object) -> list[str]:
@@ -142,7 +143,7 @@ async def edit(request: web.Request) -> web.Response:
         return answers.invalid(result.problems)
     found = await gateway.find_sale(user, result.sale.id)
     if isinstance(result, Moved):
-        return answers.moved(result.refused, answers.sale_document(found))
+        return answers.moved(result.refused, sale_document(found))
     return answers.answer_sale(found)
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from bulonera_sync.bodies import shorten
 from bulonera_sync.errors import NotFoundError
 from bulonera_sync.gateway import Gateway
+from bulonera_sync.gateway.documents import Document, status_document, unseen_status
 from bulonera_sync.sales import Sale
 from bulonera_sync.server import answers
 from bulonera_sync.server.keys import GATEWAY, USER
@@ -83,7 +84,7 @@ def forbidden() -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """GET status/{id or local_id}/ (guide 5, contract 6)."""
     found = await request.app[GATEWAY].find_sale(request[USER], path_key(request))
-    return answers.respond(answers.status_document(found.sale))
+    return answers.respond(status_document(found.sale))
 
 
 async def sale(request: web.Request) -> web.Response:
@@ -120,8 +121,8 @@ async def statuses(request: web.Request) -> web.Response:
     return answers.respond({"results": results})
 
 
-def _status_of(local_id: str | None, said: str, found: Mapping[str, Sale]) -> answers.Document:
+def _status_of(local_id: str | None, said: str, found: Mapping[str, Sale]) -> Document:
     if local_id is None:
-        return answers.unseen_status(said, "invalid")
+        return unseen_status(said, "invalid")
     sale = found.get(local_id)
-    return answers.status_document(sale) if sale else answers.unseen_status(local_id, "unknown")
+    return status_document(sale) if sale else unseen_status(local_id, "unknown")
