@@ -44,8 +44,9 @@ def _sale_ids(said: object) -> list[int]:
 
 def _integer(value: object) -> int | None:
     """Return the JSON integer, or None for anything else."""
-    is_integer = type(value) is Number and value.removeprefix("-").isdigit()
-    return int(value) if is_integer and len(value) <= MAX_DIGITS else None
+    if type(value) is not Number or len(value) > MAX_DIGITS:
+        return None
+    return int(value) if value.removeprefix("-").isdigit() else None
 
 
 def _local_ids(said: object) -> list[str]:
