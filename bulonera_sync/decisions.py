@@ -214,8 +214,10 @@ def recognise(
 ) -> tuple[Content | None, Fingerprints]:
     """Return the upload's content, None while a default is unknown, and its fingerprints."""
     content = upload.content(tax_defaults(upload, sale, products))
-    said = upload.said
-    return content, Fingerprints(said, content.fingerprint() if content else None)
+    if content is None:
+        return None, Fingerprints(upload.said)
+    meant = upload.said if upload.says_all else content.fingerprint()
+    return content, Fingerprints(upload.said, meant)
 
 
 def tax_defaults(

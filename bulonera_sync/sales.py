@@ -140,7 +140,19 @@ class Content:
         )
 
     def fingerprint(self) -> str:
-        return fingerprint_of(self.document())
+        """Return the content's print; an upload that says it all has the same (`uploads`)."""
+        items = [
+            [
+                item.product_id,
+                f"{item.quantity:.3f}",
+                f"{item.unit_price:.4f}",
+                item.discount_type,
+                f"{item.discount_value:.2f}",
+                f"{item.tax_percentage:.2f}",
+            ]
+            for item in self.items
+        ]
+        return fingerprint_of([self.customer_id, self.status, self.notes, items])
 
 
 def _item_from_document(document: ItemDocument) -> Item:

@@ -15,7 +15,6 @@ from bulonera_sync.money import (
     HUNDRED,
     ZERO,
     TooLongError,
-    format_price,
     line_subtotal,
     read_count,
     read_decimal,
@@ -97,6 +96,11 @@ class SaleUpload:
     @property
     def product_ids(self) -> Iterator[int]:
         return (item.product_id for item in self.items if item.product_id is not None)
+
+    @property
+    def says_all(self) -> bool:
+        """Whether every item states its tax: what is said is then what is meant."""
+        return all(item.tax_percentage is not None for item in self.items)
 
     @property
     def _has_sound_fields(self) -> bool:
@@ -431,11 +435,11 @@ def _said_item(item: ItemUpload, raw: object) -> object:
         return _raw(raw)
     return [
         item.product_id,
-        f"{item.quantity:.3f}",
-        format_price(item.unit_price or ZERO),
+        str(item.quantity),
+        str(item.unit_price),
         item.discount_type,
-        f"{item.discount_value:.2f}",
-        None if item.tax_percentage is None else f"{item.tax_percentage:.2f}",
+        str(item.discount_value),
+        None if item.tax_percentage is None else str(item.tax_percentage),
     ]
 
 
