@@ -1,7 +1,8 @@
 """One run of a command: its settings, read when first asked for, and its way to the gateway."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,12 +75,23 @@ async def _on_prepared(settings: "Settings", work: Work[T]) -> T:
 
 
 async def _on_any(settings: "Settings", work: Work[T]) -> T:
-    try:
-        return await _on_prepared(settings, work)
-    except SchemaError:
-        # Only now: the migrations' machinery takes longer to import than most commands to run.
-        await prepare(settings)
-    return await _on_prepared(settings, work)
+    async with open_prepared(settings) as gateway:
+        return await work(gateway)
+
+
+@asynccontextmanager
+async def open_prepared(settings: "Settings") -> "AsyncIterator[Gateway]":
+    """Open the gateway; a database without this program's schema is prepared first."""
+    from bulonera_sync.gateway import open_gateway
+
+    async with AsyncExitStack() as stack:
+        try:
+            gateway = await stack.enter_async_context(open_gateway(settings))
+        except SchemaError:
+            # Only now: the migrations' machinery takes as long to import as most commands to run.
+            await prepare(settings)
+            gateway = await stack.enter_async_context(open_gateway(settings))
+        yield gateway
 
 
 async def prepare(settings: "Settings") -> None:

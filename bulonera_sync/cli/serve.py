@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bulonera_sync import __version__
-from bulonera_sync.cli.invocations import invocation_of, prepare, settings_of
+from bulonera_sync.cli.invocations import invocation_of, open_prepared, settings_of
 from bulonera_sync.cli.output import complain, say
 
 if TYPE_CHECKING:
@@ -84,12 +84,10 @@ def _alone(store: "StoreSettings") -> AbstractContextManager[None]:
 
 async def _serve_until_told(settings: "Settings", log: "Log", greet: "Greet") -> None:
     from bulonera_sync.cli.stops import Stop
-    from bulonera_sync.gateway import open_gateway
     from bulonera_sync.server.runner import serving
 
     stop = Stop()
-    await prepare(settings)
-    async with open_gateway(settings) as gateway, serving(gateway) as address:
+    async with open_prepared(settings) as gateway, serving(gateway) as address:
         logger.info("Gateway started", extra={"address": address, "version": __version__})
         await _warn_of_log(settings, log)
         await greet(gateway, address)

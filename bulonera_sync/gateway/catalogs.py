@@ -36,7 +36,8 @@ class _BadCellError(Exception):
 
 def read_catalog(path: Path, kind: CatalogKind) -> list[CatalogRow]:
     """Return the rows of a CSV file (contract 10); raises `RefusedError` naming file and line."""
-    lines = csv.reader(_text_of(path).splitlines(keepends=True), delimiter=_delimiter(path))
+    text = _text_of(path)
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text))
     try:
         header = _header(path, next(lines, []), kind)
         return list(_rows(path, lines, header, kind))
@@ -59,8 +60,8 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _delimiter(path: Path) -> str:
-    first = _text_of(path).split("\n", 1)[0]
+def _delimiter(text: str) -> str:
+    first = text.split("\n", 1)[0]
     return ";" if first.count(";") > first.count(",") else ","
 
 

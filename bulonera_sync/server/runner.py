@@ -23,6 +23,19 @@ KEEPALIVE_SECONDS = 75.0
 class JsonProtocol(RequestHandler):
     """aiohttp's connection, but what it can't even parse is refused in JSON too."""
 
+    def data_received(self, data: bytes) -> None:
+        """Take the rest of the request that is being handled, even while the server stops.
+
+        aiohttp drops it then: an upload whose body is still on its way would never end.
+        """
+        closing = self._close, self._force_close
+        if self._request_in_progress:
+            self._close = self._force_close = False
+        super().data_received(data)
+        if self._request_in_progress:
+            self._close |= closing[0]
+            self._force_close |= closing[1]
+
     def handle_error(
         self,
         request: web.BaseRequest,
