@@ -10,7 +10,11 @@ from bulonera_sync.bodies import BadBodyError, parse_body, shorten
 from bulonera_sync.server import answers
 from bulonera_sync.uploads import read_local_id
 
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]{1,100}", re.ASCII)
+
+# More than any row's, and still a number that both engines take.
+MAX_INTEGER = 2**63 - 1
+MAX_KEY_DIGITS = 100
 
 
 class RefusedRequest(Exception):
@@ -64,11 +68,11 @@ def query_integer(request: web.Request, name: str, default: int, *, minimum: int
         wanted = f"un entero mayor o igual a {minimum}" if minimum == 1 else "un entero"
         text = f"{name} debe ser {wanted}, recibido: {shorten(said)}"
         raise RefusedRequest(answers.refusal(text))
-    return int(said)
+    return max(-MAX_INTEGER, min(int(said), MAX_INTEGER))
 
 
 def sale_key(said: str) -> int | str | None:
     """Return the id or the local_id that a path says, or None where it is neither."""
-    if said.isascii() and said.isdigit():
-        return int(said) if len(said) <= 18 else 10**18
+    if said.isascii() and said.isdigit() and len(said) <= MAX_KEY_DIGITS:
+        return int(said)
     return read_local_id(said)

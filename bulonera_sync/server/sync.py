@@ -12,7 +12,13 @@ from bulonera_sync.gateway.documents import Document, status_document, unseen_st
 from bulonera_sync.sales import Sale
 from bulonera_sync.server import answers
 from bulonera_sync.server.keys import GATEWAY, USER
-from bulonera_sync.server.requests import RefusedRequest, query_integer, read_object, sale_key
+from bulonera_sync.server.requests import (
+    MAX_INTEGER,
+    RefusedRequest,
+    query_integer,
+    read_object,
+    sale_key,
+)
 from bulonera_sync.uploads import read_local_id
 
 DEFAULT_LIMIT = 50
@@ -39,7 +45,7 @@ async def pending(request: web.Request) -> web.Response:
     """GET pending/ (guide 2, contract 4)."""
     gateway = request.app[GATEWAY]
     limit = min(query_integer(request, "limit", DEFAULT_LIMIT, minimum=1), MAX_LIMIT)
-    after_id = query_integer(request, "after_id", 0, minimum=-(10**18))
+    after_id = query_integer(request, "after_id", 0, minimum=-MAX_INTEGER)
     statuses = _statuses(request.query.get("status", ""))
     user_id = await _whose(request, gateway)
     rows, total = await gateway.pending(
