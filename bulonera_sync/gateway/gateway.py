@@ -293,13 +293,10 @@ class Gateway:
     async def find_account(self, username: str) -> Account:
         """Return the account of this name; raises `NotFoundError`."""
 
-        async def find(session: Session) -> Account | None:
-            return await users.find_by_name(session, username)
+        async def find(session: Session) -> Account:
+            return await _account(session, username)
 
-        account = await self._store.read(find)
-        if account is None:
-            raise NotFoundError(f"no user {username}")
-        return account
+        return await self._store.read(find)
 
     async def list_accounts(self) -> list[Account]:
         return await self._store.read(users.list_accounts)
@@ -421,7 +418,9 @@ async def _base_of(session: Session, sale: Sale) -> Content | None:
 
 
 async def _account(session: Session, username: str) -> Account:
-    account = await users.find_by_name(session, username)
+    # A name that nobody can have is asked of no database: not every text can be.
+    is_name = _USERNAME.fullmatch(username) is not None
+    account = await users.find_by_name(session, username) if is_name else None
     if account is None:
         raise NotFoundError(f"no user {username}; bulonera-sync user list shows them")
     return account

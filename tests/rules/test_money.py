@@ -25,7 +25,8 @@ HOSTILE = st.sampled_from(
     [
         "NaN", "nan", "sNaN", "Infinity", "-Infinity", "inf", "1e5", "1E5", "1e1000000", "1,5",
         "+5", ".5", "5.", "-.5", "", " ", " 5", "5 ", "5\n", "\n5", "--5", "1_000", "0x10", "٣",
-        "５", "१२", "²", "½", "5\0", "\ud800", "‮5", "1.2.3", "1-2", "5-", "−5", "1'000",
+        "\uff15", "१२", "²", "½", "5\0", "\ud800", "\u202e5",
+        "1.2.3", "1-2", "5-", "\u22125", "1'000",
         "1 000", "true", "null", "-", ".", "-0", "-0.0", "00", "007", "0" * 50 + "5", "5.0000",
         "0.00000", "999999999999", "9999999999999", "0.123", "0.1234", "1" * 13, "5." + "0" * 30,
         "12345678901.12", "1234567890.123",
@@ -92,7 +93,9 @@ def test_there_is_one_zero(said: str) -> None:
     assert f"{read_decimal(said, 2)}" == "0.00"
 
 
-@pytest.mark.parametrize("value", [None, True, False, 5, 5.0, Decimal(5), [], {}, ["5"], b"5"], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, True, False, 5, 5.0, Decimal(5), [], {}, ["5"], b"5"], ids=repr
+)
 def test_only_strings_and_json_numbers_are_read(value: object) -> None:
     assert read_decimal(value, 2) is None
     assert read_id(value) is None
@@ -179,9 +182,7 @@ def test_nothing_but_a_json_integer_is_a_count(value: object) -> None:
 def test_a_line_comes_to_the_cent_with_halves_up(
     quantity: str, price: str, kind: str, value: str, tax: str, amounts: tuple[str, ...]
 ) -> None:
-    line = line_amounts(
-        Decimal(quantity), Decimal(price), kind, Decimal(value), Decimal(tax)
-    )
+    line = line_amounts(Decimal(quantity), Decimal(price), kind, Decimal(value), Decimal(tax))
 
     assert (line.subtotal, line.discount, line.tax, line.total) == tuple(map(Decimal, amounts))
     assert f"{line.total}" == amounts[3]

@@ -193,9 +193,7 @@ async def test_row_1_a_payload_that_was_held_before_its_owner_mended_it_is_known
     assert (await one(ana, sale))["status"] == "success"
     before = await stored(store_url)
 
-    results = [
-        await one(eva, sent) for sent in (bad(sale), {**bad(sale), "notes": "again"}, sale)
-    ]
+    results = [await one(eva, sent) for sent in (bad(sale), {**bad(sale), "notes": "again"}, sale)]
 
     expected = success(first, "Sale already synced", results[0]["version"])
     assert results == [expected] * 3
@@ -550,19 +548,19 @@ async def test_row_6_the_same_wrong_upload_is_one_more_attempt(daemon: Daemon) -
     assert (await ana.status(1))["sync_attempt_count"] == 2
 
 
-@pytest.mark.parametrize("is_mended", [True, False])
+@pytest.mark.parametrize("outcome", ["synced", "error"])
 async def test_row_6_a_queued_sale_is_judged_anew(
-    daemon: Daemon, store_url: str, is_mended: bool
+    daemon: Daemon, store_url: str, outcome: str
 ) -> None:
     ana = await daemon.till("ana")
     sale = make_sale()
     first = await one(ana, bad(sale))
     await query(store_url, "UPDATE sales SET sync_status = 'pending', problems = NULL")
 
-    result = await one(ana, sale if is_mended else {**bad(sale), "notes": "new"})
+    result = await one(ana, sale if outcome == "synced" else {**bad(sale), "notes": "new"})
 
-    assert result == (success(first, None, 1) if is_mended else first)
-    assert (await ana.status(1))["sync_status"] == ("synced" if is_mended else "error")
+    assert result == (success(first, None, 1) if outcome == "synced" else first)
+    assert (await ana.status(1))["sync_status"] == outcome
 
 
 async def test_row_6_a_dead_sale_revives(daemon: Daemon, store_url: str) -> None:
@@ -627,7 +625,7 @@ async def test_row_7_holds_for_a_delivered_sale(daemon: Daemon, store_url: str) 
 
 
 SAME_WORDS: dict[str, Json] = {
-    "strings": {"customer_id": "5", "version": "1"},
+    "strings": {"customer_id": "5"},
     "leading zeros": {"customer_id": "005"},
     "null notes": {"notes": None},
     "unknown keys": {"sync_status": "pending", "whatever": [1]},
@@ -641,17 +639,14 @@ SAME_WORDS: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("said", SAME_WORDS.values(), ids=SAME_WORDS)
-async def test_row_7_other_words_for_the_same_content_are_the_same(
-    daemon: Daemon, said: Json
-) -> None:
+async def test_row_7_other_words_for_the_same_content_are_the_same(daemon: Daemon) -> None:
     ana = await daemon.till("ana")
     sale = make_sale()
     first = await one(ana, sale)
 
-    result = await one(ana, {**sale, **said})
+    results = {name: await one(ana, {**sale, **said}) for name, said in SAME_WORDS.items()}
 
-    assert result == success(first, "Sale already synced", 1)
+    assert results == dict.fromkeys(SAME_WORDS, success(first, "Sale already synced", 1))
 
 
 async def test_row_7_omitted_optionals_equal_their_defaults_at_the_first_receipt(
@@ -949,9 +944,7 @@ async def test_row_12_an_invalid_edit_leaves_a_synced_sale_as_it_was(
     assert result == {
         **success(first, None, result["version"], status="error"),
         "error": BAD_QUANTITY,
-        "errors": [
-            {"field": "items[0].quantity", "code": result["code"], "message": BAD_QUANTITY}
-        ],
+        "errors": [{"field": "items[0].quantity", "code": result["code"], "message": BAD_QUANTITY}],
         "code": result["code"],
         "retryable": False,
     }
@@ -1158,7 +1151,8 @@ async def test_row_15_merges_where_each_side_changed_other_fields(
 
         result = await one(ana, theirs)
 
-        assert result == success(first, "Sale merged", 3)
+        merged = in_content(notes="b", customer_id=6, status="confirmed")
+        assert result == success(first, "Sale merged", 3, sale=merged)
         shown = await ana.sale(1)
         assert (shown["notes"], shown["customer_id"], shown["status"]) == ("b", 6, "confirmed")
         assert (shown["sync_status"], shown["version"]) == ("synced", 3)
@@ -1173,7 +1167,8 @@ async def test_row_15_merges_where_both_sides_changed_a_field_alike(
 
         result = await one(ana, {**sale, "notes": "b", "customer_id": 6, "version": 1})
 
-        assert result == success(first, "Sale merged", 3)
+        merged = in_content(notes="b", customer_id=6)
+        assert result == success(first, "Sale merged", 3, sale=merged)
         assert (await ana.sale(1))["customer_id"] == 6
 
 
@@ -1222,7 +1217,8 @@ async def test_row_15_merges_with_a_status_that_the_server_alone_moved_on(
 
         result = await one(ana, {**sale, "notes": "mine"})
 
-        assert result == success(first, "Sale merged", 3)
+        merged = in_content(status="ready", notes="mine")
+        assert result == success(first, "Sale merged", 3, sale=merged)
         shown = await ana.sale(1)
         assert (shown["status"], shown["notes"]) == ("ready", "mine")
 
@@ -1241,28 +1237,25 @@ async def test_row_15_merges_only_a_synced_sale(start_daemon: StartDaemon) -> No
 STATUSES = ["draft", "confirmed", "in_preparation", "ready", "delivered"]
 
 
-@pytest.mark.parametrize(
-    ("server", "client"),
-    [(s, c) for i, s in enumerate(STATUSES[:4]) for c in STATUSES[:i]],
-)
-async def test_row_16_a_status_behind_the_servers(daemon: Daemon, server: str, client: str) -> None:
+async def test_row_16_a_status_behind_the_servers(daemon: Daemon) -> None:
     ana = await daemon.till("ana")
-    sale = make_sale(status=server)
-    first = await one(ana, sale)
+    for server, client in [(s, c) for i, s in enumerate(STATUSES[:4]) for c in STATUSES[:i]]:
+        sale = make_sale(status=server)
+        first = await one(ana, sale)
 
-    result = await one(ana, {**sale, "status": client})
+        result = await one(ana, {**sale, "status": client})
 
-    check_conflict(
-        result,
-        first,
-        "status_regression",
-        versions=(1, 1),
-        fields=["status"],
-        server=in_content(status=server),
-        client=in_content(status=client),
-        base=result["conflict_data"]["base"],
-    )
-    assert (await ana.sale(1))["status"] == server
+        check_conflict(
+            result,
+            first,
+            "status_regression",
+            versions=(1, 1),
+            fields=["status"],
+            server=in_content(status=server),
+            client=in_content(status=client),
+            base=result["conflict_data"]["base"],
+        )
+        assert (await ana.sale(first["sale_id"]))["status"] == server
 
 
 async def test_row_16_holds_in_a_conflict_too(daemon: Daemon) -> None:
@@ -1280,38 +1273,35 @@ async def test_row_16_holds_in_a_conflict_too(daemon: Daemon) -> None:
 # Rows 17 and 18: updates
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"customer_id": 6},
-        {"notes": "x"},
-        {"status": "confirmed"},
-        {"status": "delivered"},
-        {"status": "cancelled"},
-        {"items": [make_item(quantity="6")]},
-        {"items": [make_item(), make_item()]},
-        {"items": [make_item(unit_price="25.5001")]},
-        {"items": [make_item(tax_percentage="10.5")]},
-    ],
-    ids=str,
-)
-async def test_row_17_the_servers_version_updates(daemon: Daemon, changed: Json) -> None:
+CHANGES: list[Json] = [
+    {"customer_id": 6},
+    {"notes": "x"},
+    {"status": "confirmed"},
+    {"status": "delivered"},
+    {"status": "cancelled"},
+    {"items": [make_item(quantity="6")]},
+    {"items": [make_item(), make_item()]},
+    {"items": [make_item(unit_price="25.5001")]},
+    {"items": [make_item(tax_percentage="10.5")]},
+]
+
+
+async def test_row_17_the_servers_version_updates(daemon: Daemon) -> None:
     ana = await daemon.till("ana")
-    sale = make_sale(created_at="2026-02-16T10:30:00Z")
-    first = await one(ana, sale)
+    for changed in CHANGES:
+        sale = make_sale(created_at="2026-02-16T10:30:00Z")
+        first = await one(ana, sale)
 
-    result = await one(ana, {**sale, **changed, "created_at": "2026-03-01T00:00:00Z"})
+        result = await one(ana, {**sale, **changed, "created_at": "2026-03-01T00:00:00Z"})
 
-    assert result == success(first, "Sale updated", 2)
-    shown = await ana.sale(1)
-    assert (shown["version"], shown["sync_status"]) == (2, "synced")
-    assert shown["sold_at"] == "2026-02-16T10:30:00Z"
-    [(name, value)] = changed.items()
-    if name == "items":
-        assert len(shown["items"]) == len(value)
-        assert shown["items"][0]["quantity"] == f"{value[0]['quantity'].partition('.')[0]}.000"
-    else:
-        assert shown[name] == value
+        assert result == success(first, "Sale updated", 2)
+        shown = await ana.sale(first["sale_id"])
+        assert (shown["version"], shown["sync_status"]) == (2, "synced")
+        assert shown["sold_at"] == "2026-02-16T10:30:00Z"
+        [(name, value)] = changed.items()
+        assert (len(shown[name]) if name == "items" else shown[name]) == (
+            len(value) if name == "items" else value
+        )
 
 
 async def test_row_17_cancelled_is_behind_nothing(daemon: Daemon) -> None:
