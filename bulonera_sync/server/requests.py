@@ -10,7 +10,7 @@ from bulonera_sync.bodies import BadBodyError, parse_body, shorten
 from bulonera_sync.server import answers
 from bulonera_sync.uploads import read_local_id
 
-_INTEGER = re.compile(r"-?[0-9]{1,100}", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 
 # More than any row's, and still a number that both engines take.
 MAX_INTEGER = 2**63 - 1
@@ -64,10 +64,20 @@ def query_integer(request: web.Request, name: str, default: int, *, minimum: int
     said = request.query.get(name)
     if said is None:
         return default
-    if not _INTEGER.fullmatch(said) or int(said) < minimum:
+    number = _read_integer(said)
+    if number is None or number < minimum:
         wanted = f"un entero mayor o igual a {minimum}" if minimum == 1 else "un entero"
         text = f"{name} debe ser {wanted}, recibido: {shorten(said)}"
         raise RefusedRequest(answers.refusal(text))
+    return number
+
+
+def _read_integer(said: str) -> int | None:
+    """Return the integer, one beyond the database's as the nearest it takes, or None."""
+    if not _INTEGER.fullmatch(said):
+        return None
+    if len(said) > MAX_KEY_DIGITS:
+        return -MAX_INTEGER if said.startswith("-") else MAX_INTEGER
     return max(-MAX_INTEGER, min(int(said), MAX_INTEGER))
 
 
