@@ -21,7 +21,7 @@ from bulonera_sync.decisions import (
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.outcomes import Outcome
 from bulonera_sync.sales import Content, Copy, Fingerprints, Problem, Product, Sale
-from bulonera_sync.store import catalog, sales
+from bulonera_sync.store import catalog, sales, users
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.uploads import SaleUpload
 
@@ -136,10 +136,21 @@ async def _carry_out(
         )
         for each, made in decided
     ]
-    await sales.save(session, [made for made, _ in results if isinstance(made, Change)])
+    changes = [made for made, _ in results if isinstance(made, Change)]
+    await sales.save(session, changes)
+    await _note_uploads(session, [each for each, _ in decided], is_changed=bool(changes))
     kept = [made for made, _ in results if isinstance(made, Quarantined)]
     await sales.put_in_quarantine(session, kept)
     return [outcome for _, outcome in results]
+
+
+async def _note_uploads(
+    session: Session, submissions: Sequence[Submission], *, is_changed: bool
+) -> None:
+    # A replay writes nothing, not even this.
+    times = {each.user_id: each.at.now for each in submissions if each.at.cause == "upload"}
+    for user_id, now in times.items() if is_changed else ():
+        await users.note_upload(session, user_id, now=now)
 
 
 async def _take_ids(

@@ -12,12 +12,32 @@ from sqlalchemy import Interval, bindparam, func, select, update
 from bulonera_sync.store.dialect import upsert
 from bulonera_sync.store.schema import allowances
 from bulonera_sync.store.sessions import Session, Store, Touching
-from bulonera_sync.store.statements import Statement
+from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.types import BigId, UtcTime
 from bulonera_sync.throttle import Grant, Rate, spend
 
 _NEW = upsert(allowances).values(
     user_id=bindparam("user_id"), full_at=bindparam("full_at", type_=UtcTime())
+)
+RESET = Statement(
+    upsert(allowances)
+    .values(
+        user_id=bindparam("user_id"),
+        full_at=bindparam("now", type_=UtcTime()),
+        reset_at=bindparam("now", type_=UtcTime()),
+    )
+    .on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={
+            "full_at": bindparam("now", type_=UtcTime()),
+            "reset_at": bindparam("now", type_=UtcTime()),
+        },
+    )
+)
+RESETS = Statement(
+    select(allowances.c.user_id, allowances.c.full_at, allowances.c.reset_at).where(
+        allowances.c.reset_at.is_not(None)
+    )
 )
 KEEP = Statement(
     _NEW.on_conflict_do_update(
@@ -49,6 +69,16 @@ ONE = Statement(
 )
 
 
+async def full_times(session: Session) -> dict[int, datetime]:
+    """Return when each user's allowance is full again, as written down."""
+    return dict(await session.fetch(ALL))
+
+
+async def reset(session: Session, user_id: int, *, now: datetime) -> None:
+    """Give a user the whole allowance back."""
+    await session.execute(RESET, user_id=user_id, now=now)
+
+
 class Allowances(Protocol):
     """Every user's allowance."""
 
@@ -68,13 +98,13 @@ class OwnAllowances:
         self._store = store
         self._full_at = full_at
         self._changed: set[int] = set()
+        self._resets: dict[int, datetime] = {}
 
     @classmethod
     async def load(cls, store: Store) -> "OwnAllowances":
-        async def all_kept(session: Session) -> dict[int, datetime]:
-            return dict(await session.fetch(ALL))
-
-        return cls(store, await store.read(all_kept))
+        made = cls(store, await store.read(full_times))
+        await made._take_resets(set())
+        return made
 
     async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
         grant = spend(rate, self._full_at.get(user_id), now)
@@ -84,18 +114,30 @@ class OwnAllowances:
 
     async def keep(self) -> None:
         changed, self._changed = self._changed, set()
-        rows = [{"user_id": each, "full_at": self._full_at[each]} for each in sorted(changed)]
-        if not rows:
-            return
 
         async def write_down(session: Session) -> None:
+            rows = [{"user_id": each, "full_at": self._full_at[each]} for each in sorted(changed)]
             await session.execute_many(KEEP, rows)
 
         try:
-            await self._store.write(write_down)
+            await self._take_resets(changed)
+            if changed:
+                await self._store.write(write_down)
         except BaseException:
             self._changed |= changed
             raise
+
+    async def _take_resets(self, changed: set[int]) -> None:
+        """Take over what the command line gave back since the last look."""
+        for user_id, full_at, reset_at in await self._store.read(_resets):
+            if self._resets.get(user_id) != reset_at:
+                self._resets[user_id] = reset_at
+                self._full_at[user_id] = full_at
+                changed.discard(user_id)
+
+
+async def _resets(session: Session) -> list[Row]:
+    return await session.fetch(RESETS)
 
 
 class SharedAllowances:

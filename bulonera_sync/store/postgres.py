@@ -202,6 +202,16 @@ async def open_connection(url: str) -> "asyncpg.Connection[Any]":
         )
 
 
+async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
+    """Open one connection whose statements may take their time: a migration's, or its lock's."""
+    with told_apart():
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            server_settings={**SERVER_SETTINGS, "lock_timeout": "0"},
+        )
+
+
 async def _open_pool(url: str, settings: Mapping[str, str]) -> "asyncpg.Pool[Any]":
     with told_apart():
         return await asyncpg.create_pool(

@@ -35,6 +35,7 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("is_active", Flag, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("last_upload_at", UtcTime),
     sqlite_autoincrement=True,
 )
 
@@ -57,6 +58,8 @@ allowances = Table(
     metadata,
     Column("user_id", BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False),
     Column("full_at", UtcTime, nullable=False),
+    # When somebody gave the whole allowance back: a gateway that keeps it in memory looks here.
+    Column("reset_at", UtcTime),
 )
 
 customers = Table(

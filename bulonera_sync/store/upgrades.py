@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -59,7 +59,9 @@ def _told_apart() -> Iterator[None]:
     """Tell what a person can mend from what we did wrong; no driver's error gets out."""
     try:
         yield
-    except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+    except ProgrammingError:
+        raise
+    except (DBAPIError, OSError, TimeoutError) as error:
         reason = getattr(error, "orig", None) or error
         raise StoreUnavailableError(f"the database can't be used now: {reason}") from error
 
@@ -99,7 +101,7 @@ async def upgrade_postgres(url: str) -> None:
     # asyncpg reads the url itself: it knows more of libpq's forms than SQLAlchemy's dialect.
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: postgres.open_connection(url),
+        async_creator=lambda: postgres.open_patiently(url),
         poolclass=NullPool,
     )
     try:

@@ -25,6 +25,7 @@ class Account:
     role: Role
     is_active: bool
     created_at: datetime
+    last_upload_at: datetime | None
 
     @property
     def user(self) -> User:
@@ -56,8 +57,19 @@ NAMES = Statement(select(_users.c.id, _users.c.username))
 ALL = Statement(select(_users).order_by(_users.c.id))
 INSERT_USER = Statement(
     insert(_users)
-    .values({c.name: bindparam(c.name) for c in _users.columns if c.name != "id"})
+    .values(
+        {
+            c.name: bindparam(c.name)
+            for c in _users.columns
+            if c.name not in {"id", "last_upload_at"}
+        }
+    )
     .returning(_users.c.id)
+)
+TOUCH = Statement(
+    update(_users)
+    .where(_users.c.id == bindparam("user_id", type_=BigId))
+    .values(last_upload_at=bindparam("now", type_=UtcTime()))
 )
 SET_ACTIVE = Statement(
     update(_users)
@@ -122,6 +134,11 @@ async def add_user(session: Session, username: str, role: Role, *, now: datetime
     }
     [(user_id,)] = await session.fetch(INSERT_USER, **values)
     return User(user_id, username, role)
+
+
+async def note_upload(session: Session, user_id: int, *, now: datetime) -> None:
+    """Remember when this user last brought something new."""
+    await session.execute(TOUCH, user_id=user_id, now=now)
 
 
 async def set_active(session: Session, user_id: int, *, is_active: bool) -> None:

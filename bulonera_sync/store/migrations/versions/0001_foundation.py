@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("is_active", types.Flag(), nullable=False),
         sa.Column("created_at", types.UtcTime(), nullable=False),
+        sa.Column("last_upload_at", types.UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("username", name=op.f("uq_users_username")),
         sqlite_autoincrement=True,
@@ -53,6 +54,7 @@ def upgrade() -> None:
         "allowances",
         sa.Column("user_id", types.BigId, autoincrement=False, nullable=False),
         sa.Column("full_at", types.UtcTime(), nullable=False),
+        sa.Column("reset_at", types.UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_allowances_user_id")),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_allowances")),
     )
