@@ -27,6 +27,10 @@ class SchemaError(BuloneraError):
     """The database's schema is not the one this program needs; the text says what to do."""
 
 
+class UnpreparedError(SchemaError):
+    """The database has no schema yet: any command that writes makes it."""
+
+
 class RefusedError(BuloneraError):
     """The operation makes no sense as asked; the text says what and what to do."""
 

@@ -50,6 +50,14 @@ def spend(rate: Rate, full_at: datetime | None, now: datetime) -> Grant:
     return _grant(rate, full_at, now, wait=spent - now - burst, is_allowed=False)
 
 
+def left(rate: Rate, full_at: datetime | None, now: datetime) -> Grant:
+    """Return what is left now, spending nothing; `is_allowed` tells of a request made now."""
+    next_one = spend(rate, full_at, now)
+    present = min(max(full_at or now, now), now + rate.interval * rate.limit)
+    wait = timedelta(seconds=next_one.wait_seconds)
+    return _grant(rate, present, now, wait=wait, is_allowed=next_one.is_allowed)
+
+
 def _grant(
     rate: Rate, full_at: datetime, now: datetime, *, wait: timedelta, is_allowed: bool
 ) -> Grant:

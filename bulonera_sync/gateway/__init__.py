@@ -11,9 +11,12 @@ from bulonera_sync.gateway.gateway import (
 )
 from bulonera_sync.gateway.openings import prepare_store
 from bulonera_sync.gateway.retries import RetryResult
+from bulonera_sync.store.audits import Finding
 from bulonera_sync.store.catalog import CatalogCustomer, CatalogKind, CatalogProduct, CatalogRow
 from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
+from bulonera_sync.store.quarantines import QuarantinedSale
+from bulonera_sync.store.statistics import Standing
 from bulonera_sync.store.users import Account, TokenEntry
 
 __all__ = [
@@ -23,14 +26,17 @@ __all__ = [
     "CatalogKind",
     "CatalogProduct",
     "CatalogRow",
+    "Finding",
     "FoundSale",
     "Gateway",
     "HistoryEntry",
     "IssuedToken",
     "Moved",
     "PendingSale",
+    "QuarantinedSale",
     "RetryResult",
     "Settled",
+    "Standing",
     "TokenEntry",
     "nobody_listens",
     "open_gateway",

@@ -25,14 +25,27 @@ from bulonera_sync.outcomes import Outcome
 from bulonera_sync.resolutions import Request
 from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import Actor, Content, Role, Sale, User
-from bulonera_sync.store import catalog, events, listings, sales, users
+from bulonera_sync.store import (
+    allowances,
+    audits,
+    catalog,
+    events,
+    listings,
+    quarantines,
+    sales,
+    statistics,
+    users,
+)
 from bulonera_sync.store.allowances import Allowances
+from bulonera_sync.store.audits import Finding
 from bulonera_sync.store.catalog import CatalogKind, CatalogRow
 from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
+from bulonera_sync.store.quarantines import QuarantinedSale
 from bulonera_sync.store.sessions import Session, Store, Work
+from bulonera_sync.store.statistics import Standing
 from bulonera_sync.store.users import Account, TokenEntry
-from bulonera_sync.throttle import Grant, Rate
+from bulonera_sync.throttle import Grant, Rate, left
 from bulonera_sync.uploads import SaleUpload, read_sale
 
 MAX_LABEL = 100
@@ -404,7 +417,87 @@ class Gateway:
 
         return await self._store.read(rows)
 
+    async def customer_names(self, ids: Collection[int]) -> Mapping[int, str]:
+        """Return the names of these customers, inactive ones too, by id."""
+
+        async def names(session: Session) -> Mapping[int, str]:
+            return await catalog.customer_names(session, ids)
+
+        return await self._store.read(names)
+
+    # Support
+
+    async def list_quarantine(self, *, limit: int) -> tuple[Sequence[QuarantinedSale], int]:
+        """Return the latest of what no local_id names, and how many there are in all."""
+
+        async def latest(session: Session) -> tuple[Sequence[QuarantinedSale], int]:
+            return await quarantines.list_quarantine(session, limit=limit)
+
+        return await self._store.read(latest)
+
+    async def find_quarantined(self, quarantine_id: int) -> QuarantinedSale:
+        """Return one of them whole; raises `NotFoundError`."""
+
+        async def find(session: Session) -> QuarantinedSale | None:
+            return await quarantines.find_quarantined(session, quarantine_id)
+
+        found = await self._store.read(find)
+        if found is None:
+            raise NotFoundError(
+                f"nothing in quarantine under {quarantine_id}; bulonera-sync quarantine list "
+                f"shows what there is"
+            )
+        return found
+
+    async def allowances(self) -> Mapping[str, Grant]:
+        """Return what is left of every user's allowance by name, spending nothing.
+
+        A daemon with the allowances in memory writes them down every second. Empty while the
+        throttle is off.
+        """
+        if self._rate is None:
+            return {}
+        accounts = await self.list_accounts()
+        full_at = await self._store.read(allowances.full_times)
+        now = self._clock()
+        return {
+            account.username: left(self._rate, full_at.get(account.id), now) for account in accounts
+        }
+
+    async def reset_allowance(self, username: str) -> None:
+        """Give a user the whole allowance back, within a second; raises `NotFoundError`."""
+        now = self._clock()
+
+        async def reset(session: Session) -> None:
+            account = await _account(session, username)
+            await allowances.reset(session, account.id, now=now)
+
+        await self._store.write(reset)
+
     # Health
+
+    async def standing(self) -> Standing:
+        """Return how it stands: counts, the oldest unsynced, what is due, who uploaded when."""
+        now = self._clock()
+
+        async def stand(session: Session) -> Standing:
+            return await statistics.standing(session, now=now)
+
+        return await self._store.read(stand)
+
+    async def size_bytes(self) -> int:
+        """Return how much disk the database takes."""
+        return await self._store.size_bytes()
+
+    async def examine(self) -> tuple[Mapping[str, int], list[Finding]]:
+        """Read the whole database over; return its counts and what is wrong with it."""
+
+        async def read_over(session: Session) -> tuple[Mapping[str, int], list[Finding]]:
+            return await audits.count_rows(session), await audits.audit(session)
+
+        damage = await self._store.damage()
+        counts, findings = await self._store.read(read_over)
+        return counts, [*(Finding("database", text) for text in damage), *findings]
 
     async def check(self) -> None:
         """Raise `StoreUnavailableError` or `SchemaError` unless the database can be used."""

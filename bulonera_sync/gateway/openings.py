@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bulonera_sync.config import StoreSettings
-from bulonera_sync.errors import StoreUnavailableError
+from bulonera_sync.errors import ConfigError, StoreUnavailableError
 from bulonera_sync.store.allowances import Allowances, OwnAllowances, SharedAllowances
 from bulonera_sync.store.sessions import Store
 
@@ -14,8 +14,13 @@ async def open_store(settings: StoreSettings) -> Store:
     """Open the database; raises `StoreUnavailableError`, and `SchemaError` for a wrong schema."""
     path = settings.sqlite_path
     if path is None:
-        from bulonera_sync.store.postgres import PostgresStore
-
+        try:
+            from bulonera_sync.store.postgres import PostgresStore
+        except ImportError as error:
+            raise ConfigError(
+                "[store] url names a Postgres, and its driver is not installed: pip install "
+                "'bulonera-sync[postgres]'"
+            ) from error
         return await PostgresStore.open(settings.url)
     from bulonera_sync.store.sqlite import SqliteStore
 

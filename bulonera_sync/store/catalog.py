@@ -48,6 +48,9 @@ CatalogRow = CatalogCustomer | CatalogProduct
 ACTIVE_CUSTOMERS = Statement(
     select(_customers.c.id).where(among(_customers.c.id, "ids"), _customers.c.is_active == true())
 )
+CUSTOMER_NAMES = Statement(
+    select(_customers.c.id, _customers.c.name).where(among(_customers.c.id, "ids"))
+)
 ACTIVE_PRODUCTS = Statement(
     select(_products.c.id, _products.c.price, _products.c.tax_percentage).where(
         among(_products.c.id, "ids"), _products.c.is_active == true()
@@ -94,6 +97,12 @@ async def active_customers(session: Session, ids: Collection[int]) -> frozenset[
         return frozenset()
     rows = await session.fetch(ACTIVE_CUSTOMERS, ids=wanted)
     return frozenset(customer_id for (customer_id,) in rows)
+
+
+async def customer_names(session: Session, ids: Collection[int]) -> Mapping[int, str]:
+    """Return the names of these customers, active or not."""
+    rows = await session.fetch(CUSTOMER_NAMES, ids=sorted(storable(ids)))
+    return dict(rows)
 
 
 async def active_products(session: Session, ids: Collection[int]) -> Mapping[int, Product]:

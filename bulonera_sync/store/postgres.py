@@ -6,11 +6,12 @@ from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+from sqlalchemy import func, select
 
 from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
-from bulonera_sync.store.sessions import T, Work
+from bulonera_sync.store.sessions import Session, T, Work
 from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.writers import Writer
 
@@ -36,6 +37,8 @@ SERVER_SETTINGS = {
 _REFUSED_CLASSES = frozenset({"22", "23", "P0"})
 # Classes in which a statement of ours is: those must be seen, not retried.
 _OUR_FAULT_CLASSES = frozenset({"42", "0A"})
+
+SIZE = Statement(select(func.pg_database_size(func.current_database())))
 
 _UNREACHABLE = (
     OSError,
@@ -159,6 +162,16 @@ class PostgresStore:
 
     async def check(self) -> None:
         await self.read(refuse_other_schema)
+
+    async def size_bytes(self) -> int:
+        async def size(session: Session) -> int:
+            return int((await session.fetch(SIZE))[0][0])
+
+        return await self.read(size)
+
+    async def damage(self) -> list[str]:
+        """Nothing: Postgres keeps checksums of its own and refuses a page that fails them."""
+        return []
 
     async def touch(self, work: Work[T], /) -> T:
         """Run a unit of work whose every statement commits by itself, beside the writer."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy import column, select, table
 
-from bulonera_sync.errors import SchemaError
+from bulonera_sync.errors import SchemaError, UnpreparedError
 from bulonera_sync.store.dialect import has_table
 from bulonera_sync.store.schema import SCHEMA_REVISION
 from bulonera_sync.store.sessions import Session, Store
@@ -23,7 +23,7 @@ async def refuse_other_schema(session: Session) -> None:
     """Raise `SchemaError` unless the schema is this program's."""
     revision = await revision_of(session)
     if revision is None:
-        raise SchemaError("the database is not prepared yet; bulonera-sync db upgrade does it")
+        raise UnpreparedError("the database is not prepared yet; bulonera-sync db upgrade does it")
     if revision < SCHEMA_REVISION:
         raise SchemaError(
             f"the database's schema is {revision} and this program needs {SCHEMA_REVISION}; "

@@ -66,6 +66,14 @@ class Store(Protocol):
         """Raise `StoreUnavailableError` or `SchemaError` unless the database can be used."""
         ...
 
+    async def size_bytes(self) -> int:
+        """Return how much disk the database takes."""
+        ...
+
+    async def damage(self) -> list[str]:
+        """Return what the engine itself finds wrong with its files; the whole of them is read."""
+        ...
+
     @property
     def touching(self) -> "Touching | None":
         """The way to write beside the writer, where several gateways share the database."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiosqlite
 
-from bulonera_sync.errors import SchemaError, StatementRefusedError, StoreUnavailableError
+from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError, UnpreparedError
 from bulonera_sync.store.dialect import SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
@@ -154,6 +154,17 @@ def transact(connection: sqlite3.Connection, begin: str, work: Work[T]) -> T:
     return result
 
 
+# What the file's last transactions are in, until they are in the file itself.
+_BESIDE = ("-wal", "-shm")
+
+
+def _damage(connection: sqlite3.Connection) -> list[str]:
+    found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check").fetchall()]
+    orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+    lost = [f"{len(orphans)} rows refer to others that are not there"] if orphans else []
+    return [text for text in found if text != "ok"] + lost
+
+
 class SqliteConnection(aiosqlite.Connection):
     """aiosqlite's connection with a door for a whole unit of work."""
 
@@ -197,7 +208,7 @@ class SqliteStore:
         """Open the file, which exists and has its schema."""
         refuse_affected_version()
         if not path.exists():  # noqa: ASYNC240 - one stat at start
-            raise SchemaError(f"{path} does not exist yet; bulonera-sync db upgrade makes it")
+            raise UnpreparedError(f"{path} does not exist yet; bulonera-sync db upgrade makes it")
         store = cls(
             path,
             await open_connection(path),
@@ -220,6 +231,18 @@ class SqliteStore:
 
     async def check(self) -> None:
         await self.read(refuse_other_schema)
+
+    async def size_bytes(self) -> int:
+        names = (self._path, *(self._path.with_name(self._path.name + end) for end in _BESIDE))
+        return sum(path.stat().st_size for path in names if path.exists())
+
+    async def damage(self) -> list[str]:
+        connection = await open_connection(self._path)
+        try:
+            with told_apart():
+                return await connection.run(_damage)
+        finally:
+            await connection.close()
 
     async def write(self, work: Work[T], /) -> T:
         return await self._writer.submit(work)
