@@ -1,9 +1,13 @@
 """Request bodies: strict JSON in, exact JSON text out. What a body means lives in `uploads`."""
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 MAX_NESTING = 32
+# Piece by piece costs more than in one go; nobody sends so many elements in earnest.
+MAX_TEXTS = 1_000
 
 
 class Number(str):
@@ -16,55 +20,139 @@ class BadBodyError(ValueError):
     """The body is not strict JSON; the text says why, in the parser's English."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedBody:
+    """A body's value, and its list's elements word for word as they were sent."""
+
+    value: object
+    texts: tuple[str, ...] | None = None
+
+
 def parse_body(body: bytes) -> object:
     """Return the body's value with every number kept as a `Number`.
 
     Of duplicate keys the last counts. Raises `BadBodyError` on invalid UTF-8, a byte order mark,
     NaN and Infinity, nesting beyond 32 and whatever else is not JSON.
     """
+    return _parse_whole(_text_of(body))
+
+
+def parse_list_body(body: bytes, key: str) -> ParsedBody:
+    """Parse as `parse_body`, and keep the words of each element of the list under `key`.
+
+    `texts` is None where there is no such list, or one of more than 1,000 elements.
+    """
+    text = _text_of(body)
     try:
-        text = body.decode("utf-8")
+        found = _parse_members(text, key)
+    except (json.JSONDecodeError, RecursionError, StopIteration, IndexError):
+        # The plain parser says what is wrong better than a piecewise one.
+        return ParsedBody(_parse_whole(text))
+    _refuse_deep(text)
+    return found
+
+
+def _text_of(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise BadBodyError(f"invalid UTF-8 at byte {error.start}") from error
+
+
+def _parse_whole(text: str) -> object:
     try:
-        value = json.loads(
-            text, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
-        )
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise BadBodyError(f"nesting beyond {MAX_NESTING} levels") from error
     except json.JSONDecodeError as error:
         raise BadBodyError(str(error)) from error
-    if _depth_exceeds(value, MAX_NESTING):
-        raise BadBodyError(f"nesting beyond {MAX_NESTING} levels")
+    _refuse_deep(text)
     return value
 
 
-def parse_kept(text: str) -> object:
-    """Return the value of a text that `dump_exactly` wrote; numbers are `Number`s again."""
-    return json.loads(text, parse_int=Number, parse_float=Number)
+def _parse_members(text: str, key: str) -> ParsedBody:
+    """Parse an object member by member, so that where each element stands is known."""
+    members: dict[str, object] = {}
+    texts: tuple[str, ...] | None = None
+    place = _expect(text, 0, "{")
+    while True:
+        name, place = _DECODER.raw_decode(text, _expect(text, place, '"') - 1)
+        place = _skip(text, _expect(text, place, ":"))
+        if name == key and text[place] == "[":
+            members[name], texts, place = _parse_elements(text, place)
+        else:
+            members[name], place = _DECODER.raw_decode(text, place)
+            texts = None if name == key else texts
+        place = _skip(text, place)
+        if text[place] == "}":
+            break
+        place = _expect(text, place, ",")
+    if _skip(text, place + 1) != len(text):
+        raise json.JSONDecodeError("Extra data", text, place + 1)
+    return ParsedBody(members, texts)
+
+
+def _parse_elements(text: str, place: int) -> tuple[list[object], tuple[str, ...], int]:
+    values: list[object] = []
+    texts: list[str] = []
+    place = _skip(text, place + 1)
+    while text[place] != "]":
+        value, end = _DECODER.raw_decode(text, place)
+        values.append(value)
+        texts.append(text[place:end])
+        if len(texts) > MAX_TEXTS:
+            raise StopIteration
+        place = _skip(text, end)
+        if text[place] == ",":
+            place = _skip(text, place + 1)
+            if text[place] == "]":
+                raise json.JSONDecodeError("Expecting value", text, place)
+        elif text[place] != "]":
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, place)
+    return values, tuple(texts), place + 1
+
+
+def _expect(text: str, place: int, character: str) -> int:
+    """Return the place behind the character, which must come next."""
+    place = _skip(text, place)
+    if text[place] != character:
+        raise json.JSONDecodeError(f"Expecting {character!r}", text, place)
+    return place + 1
+
+
+def _skip(text: str, place: int) -> int:
+    return _WHITESPACE.match(text, place).end()  # type: ignore[union-attr]
 
 
 def _refuse_constant(name: str) -> object:
     raise BadBodyError(f"{name} is not JSON")
 
 
-def _depth_exceeds(value: object, limit: int) -> bool:
-    level: list[object] = [value]
-    for _ in range(limit):
-        # Most values are leaves: only the containers of one level are walked to the next.
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if type(parent) is dict else _elements(parent))
-            if type(child) is dict or type(child) is list
-        ]
-        if not level:
-            return False
-    return True
+_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse_constant)
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 
 
-def _elements(value: object) -> list[object]:
-    return value if type(value) is list else []
+def _refuse_deep(text: str) -> None:
+    """Raise `BadBodyError` for JSON nested too deep; each turn takes its innermost level away.
+
+    On the text, since walking a million parsed values in Python takes a second.
+    """
+    if text.count("[") + text.count("{") <= MAX_NESTING:
+        return
+    # One kind of bracket, so that a turn takes one level and not two.
+    brackets = _NO_BRACKETS.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")
+    for _ in range(MAX_NESTING):
+        brackets = brackets.replace("[]", "")
+        if not brackets:
+            return
+    raise BadBodyError(f"nesting beyond {MAX_NESTING} levels")
+
+
+def parse_kept(text: str) -> object:
+    """Return the value of a text that `dump_exactly` wrote; numbers are `Number`s again."""
+    return json.loads(text, parse_int=Number, parse_float=Number)
 
 
 def dump_exactly(value: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
-from bulonera_sync.bodies import dump_exactly, shorten
+from bulonera_sync.bodies import shorten
 from bulonera_sync.decisions import (
     Accept,
     AlreadyResolved,
@@ -145,7 +145,7 @@ def carry_out(
             change = hold(upload, known, problems, waits_for, sale, at)
             return change, _outcome(upload, change.after, _failure(problems))
         case Quarantine(problems):
-            kept = Quarantined(known.user_id, at.now, dump_exactly(upload.raw), problems)
+            kept = Quarantined(known.user_id, at.now, upload.payload, problems)
             return kept, Outcome(upload.index, upload.echo, _failure(problems))
         case ForeignReplay(sale):
             return None, _outcome_for_foreigner(upload, sale)
@@ -241,7 +241,7 @@ def hold(
         tax_defaults=defaults,
         customer_said=_customer_said(upload),
         total=sum_amounts(item.amounts() for item in items).total if items else ZERO,
-        payload=dump_exactly(upload.raw),
+        payload=upload.payload,
         problems=problems,
         retry_cause="schedule" if due else None,
         next_attempt_at=due,
@@ -460,14 +460,14 @@ def _conflict_message(sale: Sale, parked: Parked) -> str:
 def _refused_edit(
     sale: Sale, upload: SaleUpload, known: Known, problems: tuple[Problem, ...], at: Circumstances
 ) -> Change:
-    copy = Copy("refused", known.fingerprints, upload.version, dump_exactly(upload.raw))
+    copy = Copy("refused", known.fingerprints, upload.version, upload.payload)
     detail = {"error": problems[0].message}
     event = event_of("refused", at, sale.version, sale.version, detail)
     return Change(sale, sale, (event,), (copy,))
 
 
 def _foreign_clash(sale: Sale, upload: SaleUpload, known: Known, at: Circumstances) -> Change:
-    copy = Copy("foreign", known.fingerprints, upload.version, dump_exactly(upload.raw))
+    copy = Copy("foreign", known.fingerprints, upload.version, upload.payload)
     detail = {"error": "local_id ya registrado por otro usuario"}
     event = event_of("refused", at, sale.version, sale.version, detail)
     return Change(sale, sale, (event,), (copy,))

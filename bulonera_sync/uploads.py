@@ -4,8 +4,9 @@ Reading never fails: a field that says nothing usable is None and has its proble
 the guide's words. The order of the checks is `decisions`' matter.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +34,9 @@ MAX_NOTES = 2_000
 # What a version column takes on both engines; no sale is edited this often.
 MAX_VERSION = 2**31 - 1
 MAX_ECHO = 200
+# Of an item's unknown fields so many are named: each is told in ten times the bytes it takes.
+MAX_UNKNOWN = 20
+MAX_PROBLEMS = 100
 
 ITEM_KEYS = frozenset(
     {
@@ -92,6 +96,12 @@ class SaleUpload:
     has_version: bool
     said: str
     raw: object
+    text: str | None
+
+    @property
+    def payload(self) -> str:
+        """The JSON text of the element: as it was sent, or as it was parsed."""
+        return dump_exactly(self.raw) if self.text is None else self.text
 
     @property
     def product_ids(self) -> Iterator[int]:
@@ -156,13 +166,18 @@ def _item(item: ItemUpload, tax_defaults: Mapping[int, Decimal]) -> Item | None:
     )
 
 
-def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleUpload:
-    """Read one element of `sales`, whatever it is; see contract 2. Never raises."""
+def read_sale(
+    raw: object, *, index: int, max_items: int | None = None, text: str | None = None
+) -> SaleUpload:
+    """Read one element of `sales`, whatever it is; see contract 2. Never raises.
+
+    `text` is the element word for word, where it is known.
+    """
     payload: Mapping[str, object] = raw if isinstance(raw, dict) else {}
     local_id, echo, local_id_problem = _read_local_id(payload.get("local_id"))
     customer_id, customer_problem = _read_customer(payload.get("customer_id"))
     raw_items, items_problem = _read_items(payload.get("items"), max_items)
-    items = tuple(_read_item(item, position) for position, item in enumerate(raw_items))
+    items = _read_each(raw_items)
     last: list[Problem] = []
     status = _read_status(payload.get("status"), last)
     notes, notes_problem = read_notes(payload.get("notes"))
@@ -187,6 +202,7 @@ def read_sale(raw: object, *, index: int, max_items: int | None = None) -> SaleU
         has_version=version is not None,
         said=_said(payload, customer_id, status, None if notes_problem else notes, items),
         raw=raw,
+        text=text,
     )
 
 
@@ -226,6 +242,19 @@ def _read_items(value: object, max_items: int | None) -> tuple[list[object], Pro
         text = f"Sale admite hasta {max_items} items"
         return [], Problem("items", "too_many_items", text)
     return value, None
+
+
+def _read_each(raw_items: Sequence[object]) -> tuple[ItemUpload, ...]:
+    """Read the items, but no more once what is wrong with them fills a page: `MAX_PROBLEMS`."""
+    items = []
+    problems = 0
+    for index, raw in enumerate(raw_items):
+        item = _read_item(raw, index)
+        items.append(item)
+        problems += len(item.other_problems) + (item.product_problem is not None)
+        if problems >= MAX_PROBLEMS:
+            break
+    return tuple(items)
 
 
 def _read_item(raw: object, index: int) -> ItemUpload:
@@ -327,11 +356,11 @@ class _ItemReader:
     def refuse_unknown_keys(self) -> None:
         if self._said.keys() <= ITEM_KEYS:
             return
-        for key in self._said:
-            if key not in ITEM_KEYS:
-                shown = shorten(key)
-                text = f"campo desconocido: {shown}"
-                self._problems.append(self._problem(shown, "unknown_item_field", text))
+        unknown = [key for key in self._said if key not in ITEM_KEYS]
+        for key in unknown[:MAX_UNKNOWN]:
+            shown = shorten(key)
+            text = f"campo desconocido: {shown}"
+            self._problems.append(self._problem(shown, "unknown_item_field", text))
 
     def _number(self, name: str, *, places: int, required: bool = True) -> Decimal | None:
         value = self._said.get(name)
@@ -424,7 +453,7 @@ def _said(
             _raw(payload.get("status")) if status is None else status,
             _raw(payload.get("notes")) if notes is None else notes,
             [_said_item(item, raw) for item, raw in zip(items, raw_items, strict=True)]
-            if items and isinstance(raw_items, list)
+            if isinstance(raw_items, list) and len(items) == len(raw_items) > 0
             else _raw(raw_items),
         ]
     )
@@ -445,12 +474,4 @@ def _said_item(item: ItemUpload, raw: object) -> object:
 
 def _raw(value: object) -> dict[str, str]:
     # Wrapped, so that no wrong word can look like a right one.
-    return {"said": dump_exactly(_sorted(value))}
-
-
-def _sorted(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(element) for element in value]
-    return value
+    return {"said": json.dumps(value, sort_keys=True)}

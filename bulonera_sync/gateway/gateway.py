@@ -125,12 +125,15 @@ class Gateway:
 
     # Uploads
 
-    async def upload(self, user: User, raw_sales: Sequence[object]) -> list[Outcome]:
+    async def upload(
+        self, user: User, raw_sales: Sequence[object], texts: Sequence[str] | None = None
+    ) -> list[Outcome]:
         """Judge, keep and number what a till sent (contract 2); outcomes in its order.
 
-        Every outcome is on disk when this returns.
+        `texts` are the sales word for word, as a refused one is kept. Every outcome is on disk
+        when this returns.
         """
-        read = await asyncio.to_thread(self._read, raw_sales)
+        read = await asyncio.to_thread(self._read, raw_sales, texts)
         at = self._circumstances(Actor.of(user))
         submissions = [Submission(upload, user.id, at) for upload in read]
 
@@ -147,9 +150,14 @@ class Gateway:
         log_outcomes(submissions, outcomes)
         return outcomes
 
-    def _read(self, raw_sales: Sequence[object]) -> list[SaleUpload]:
+    def _read(self, raw_sales: Sequence[object], texts: Sequence[str] | None) -> list[SaleUpload]:
         return [
-            read_sale(raw, index=index, max_items=self._rules.max_items)
+            read_sale(
+                raw,
+                index=index,
+                max_items=self._rules.max_items,
+                text=texts[index] if texts else None,
+            )
             for index, raw in enumerate(raw_sales)
         ]
 

@@ -12,7 +12,7 @@ from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import Actor, Sale, User
 from bulonera_sync.store import sales
 from bulonera_sync.store.sessions import Session
-from bulonera_sync.uploads import read_sale
+from bulonera_sync.uploads import SaleUpload, read_sale
 
 SCHEDULER = Actor("scheduler")
 
@@ -57,6 +57,12 @@ def _result(key: int | str, sale: Sale | None, changes: Mapping[int, Change | No
     )
 
 
+def _kept_upload(sale: Sale, index: int, max_items: int) -> SaleUpload:
+    assert sale.payload is not None
+    kept = parse_kept(sale.payload)
+    return read_sale(kept, index=index, max_items=max_items, text=sale.payload)
+
+
 async def claim(
     session: Session,
     *,
@@ -69,7 +75,7 @@ async def claim(
     due = await sales.claim_due(session, now=now, limit=BATCH)
     return [
         Submission(
-            read_sale(parse_kept(sale.payload or "null"), index=index, max_items=max_items),
+            _kept_upload(sale, index, max_items),
             sale.user_id,
             # A chance for each: what failed together must not come back together.
             Circumstances(SCHEDULER, now, policy, chance(), sale.retry_cause or "schedule"),

@@ -17,6 +17,7 @@ from bulonera_sync.server.requests import (
     RefusedRequest,
     query_integer,
     read_object,
+    read_upload,
     sale_key,
 )
 from bulonera_sync.uploads import read_local_id
@@ -31,14 +32,14 @@ DEFAULT_STATUSES = ("pending", "error")
 async def upload(request: web.Request) -> web.Response:
     """POST upload/ (guide 1, contract 2)."""
     gateway = request.app[GATEWAY]
-    body = await read_object(request)
-    sales = body.get("sales")
+    body = await read_upload(request)
+    sales = body.value.get("sales") if isinstance(body.value, dict) else None
     if not isinstance(sales, list) or not sales:
         return answers.refusal("No sales data provided")
     limit = gateway.settings.sync.max_sales
     if len(sales) > limit:
         return answers.refusal(f"Too many sales: {len(sales)} sent, the limit is {limit}")
-    return answers.answer_upload(await gateway.upload(request[USER], sales))
+    return answers.answer_upload(await gateway.upload(request[USER], sales, body.texts))
 
 
 async def pending(request: web.Request) -> web.Response:

@@ -53,8 +53,13 @@ def refuse_affected_version(version: tuple[int, int, int] = sqlite3.sqlite_versi
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file for a transaction at a time, begun and ended by us alone."""
+    # rw: a file that was moved away must not be made anew in its place.
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         for pragma in PRAGMAS:
@@ -117,16 +122,20 @@ class SqliteSession:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        self._connection.execute("SAVEPOINT one_sale")
+        with told_apart():
+            self._connection.execute("SAVEPOINT one_sale")
         try:
             yield
-        except BaseException:
-            # A full disk may have rolled the whole transaction back already.
-            if self._connection.in_transaction:
+        except BaseException as error:
+            if not self._connection.in_transaction:
+                # SQLite has rolled all of it back by itself, as for a full disk.
+                raise StoreUnavailableError("the database gave a transaction up") from error
+            with told_apart():
                 self._connection.execute("ROLLBACK TO one_sale")
                 self._connection.execute("RELEASE one_sale")
             raise
-        self._connection.execute("RELEASE one_sale")
+        with told_apart():
+            self._connection.execute("RELEASE one_sale")
 
 
 def run_whole(work: Coroutine[Any, Any, T]) -> T:

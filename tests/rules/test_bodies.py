@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulonera_sync.bodies import (
@@ -31,6 +31,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_kept_value_comes_back_word_for_word(value: object) -> None:
     text = dump_exactly(value)
@@ -41,6 +42,7 @@ def test_a_kept_value_comes_back_word_for_word(value: object) -> None:
     assert dump_exactly(again) == text
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_kept_is_plain_ascii_json_that_any_body_may_hold(value: object) -> None:
     text = dump_exactly(value)
@@ -50,6 +52,7 @@ def test_what_is_kept_is_plain_ascii_json_that_any_body_may_hold(value: object) 
     assert parsed == value
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_a_number_stays_as_it_was_written(literal: str) -> None:
     value = parse_body(literal.encode())
@@ -72,6 +75,7 @@ def _parse_or_refuse(body: bytes) -> object:
         return str(refusal)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_value_or_a_bad_body(body: bytes) -> None:
     value = _parse_or_refuse(body)
@@ -79,6 +83,7 @@ def test_any_bytes_are_a_value_or_a_bad_body(body: bytes) -> None:
     assert parse_kept(dump_exactly(value)) == value
 
 
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_a_torn_or_mixed_body_never_raises_anything_else(
     value: object, data: st.DataObject
@@ -181,6 +186,7 @@ def test_surrogate_halves_that_belong_together_are_one_character() -> None:
     assert value == ["\N{GRINNING FACE}", "\ud83d", "\ude00\ud83d"]
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(2, 80))
 def test_what_an_error_shows_is_one_short_printable_line(value: object, limit: int) -> None:
     shown = shorten(value, limit)

@@ -4,7 +4,7 @@ from decimal import ROUND_DOWN, Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulonera_sync.bodies import Number
@@ -68,6 +68,7 @@ def _read(value: object, places: int) -> Decimal | str | None:
         return "long"
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(1, 4), st.sampled_from([str, Number]))
 @example("1e1000000", 3, Number)
 @example("-0", 3, Number)
@@ -77,6 +78,7 @@ def test_exactly_the_contracts_forms_are_numbers(text: str, places: int, kind: t
     assert _read(kind(text), places) == expected
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12) + 1, 10**12 - 1), st.integers(1, 4))
 def test_a_number_has_the_fields_decimals_and_its_exact_value(scaled: int, places: int) -> None:
     said = str(Decimal(scaled).scaleb(-places))
@@ -113,6 +115,7 @@ def test_a_megabyte_of_digits_is_settled_by_its_length_alone(text: str) -> None:
     assert read_count(Number(text), 2**31 - 1) is None
 
 
+@settings(deadline=None)
 @given(TEXTS | st.integers(0, 10**45).map(str), st.sampled_from([str, Number]))
 def test_an_id_is_a_run_of_ascii_digits_that_is_not_zero(text: str, kind: type[str]) -> None:
     is_digits = bool(text) and all(character in "0123456789" for character in text)
@@ -205,6 +208,7 @@ def _cents_half_up(value: Fraction) -> Decimal:
     return Decimal(int(value * 100 + Fraction(1, 2))).scaleb(-2)
 
 
+@settings(deadline=None)
 @given(LINES)
 def test_each_amount_is_the_exact_one_rounded_half_up(
     line: tuple[Decimal, Decimal, str, Decimal, Decimal],
@@ -222,6 +226,7 @@ def test_each_amount_is_the_exact_one_rounded_half_up(
     assert Fraction(amounts.total) == net + Fraction(amounts.tax)
 
 
+@settings(deadline=None)
 @given(st.lists(LINES, max_size=8))
 def test_a_sale_comes_to_the_sum_of_its_rounded_lines(
     lines: list[tuple[Decimal, Decimal, str, Decimal, Decimal]],
@@ -243,6 +248,7 @@ def test_nothing_comes_to_nothing() -> None:
     assert sum_amounts([]) == Amounts()
 
 
+@settings(deadline=None)
 @given(_numbers(10**12 - 1, 4))
 def test_a_price_is_shown_exactly_with_two_to_four_decimals(price: Decimal) -> None:
     shown = format_price(price)

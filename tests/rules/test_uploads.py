@@ -316,6 +316,7 @@ def test_a_uuid_has_its_canonical_form_alone(text: str) -> None:
     assert read_local_id(text) is None
 
 
+@settings(deadline=None)
 @given(st.uuids())
 def test_every_uuid_but_the_nil_one_is_kept_in_lower_case(local_id: object) -> None:
     assert read_local_id(str(local_id)) == str(local_id)
@@ -625,3 +626,14 @@ def test_a_megabyte_in_an_item_is_settled_at_once(key: str, character: str) -> N
     # Zeros that say nothing are no digits: a million of them are a nought.
     is_nought = character == "0" and key in ("unit_price", "discount_value", "tax_percentage")
     assert (problems_in(upload) == []) == is_nought
+
+
+def test_a_flood_of_unknown_keys_is_told_in_few_words() -> None:
+    flood = {f"k{number}": 0 for number in range(100_000)}
+
+    upload = read_item(**flood)
+
+    # Each is said in 8 bytes and would be told, and stored, in a hundred.
+    told = problems_in(upload)
+    assert told[0].field == "items[0].k0"
+    assert len(told) <= 1_000
