@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -135,7 +135,10 @@ class Gateway:
         """
         read = await asyncio.to_thread(self._read, raw_sales, texts)
         at = self._circumstances(Actor.of(user))
-        submissions = [Submission(upload, user.id, at) for upload in read]
+        # A chance for each: what fails together must not come back together.
+        submissions = [
+            Submission(upload, user.id, replace(at, chance=self._chance())) for upload in read
+        ]
 
         async def take_all(session: Session) -> list[Outcome]:
             return await uploads.take_all(session, submissions, self._rules)
