@@ -22,6 +22,7 @@ from benchmarks.daemons import PENDING, Gateway, gateway
 from benchmarks.loads import BarePostgres, BareSqlite, get_seconds, upload_seconds
 from benchmarks.rows import make_sale
 from bulonera_sync.store.sqlite import connect
+from tests.postgres import postgres_or_reason
 
 ROUNDS = 3
 SIZES = (1, 10, 100)
@@ -101,7 +102,6 @@ async def fill(served: Gateway, target: int, present: int) -> None:
 
 async def run_sqlite(folder: Path, scale: Scale) -> Figures:
     figures = Figures()
-    folder.mkdir()
     file = folder / "gateway.db"
     with gateway(folder / "sqlite", f"sqlite:///{file}") as served:
         await fill(served, scale.stored[0], 0)
@@ -120,8 +120,6 @@ async def run_sqlite(folder: Path, scale: Scale) -> Figures:
 
 
 async def run_postgres(folder: Path, scale: Scale) -> Figures:
-    from tests.postgres import postgres_or_reason
-
     found = postgres_or_reason(durable=True)
     if isinstance(found, str):
         raise SystemExit(found)
@@ -169,13 +167,11 @@ def report(engine: str, scale: Scale, figures: Figures) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for size in SIZES:
-        bare, one, many = (
-            figures.median_ms(name) for name in (f"bare {size}", f"upload {size} x1", f"upload {size} x16")
-        )
+        bare = figures.median_ms(f"bare {size}")
+        one, many = (figures.median_ms(f"upload {size} x{clients}") for clients in CLIENTS)
         rate = median(figures.seconds[f"upload {size} x16 rate"])
-        lines.append(
-            f"| {size} | {bare:.2f} ms | {one:.2f} ms | {one / bare:.1f} | {many:.2f} ms | {rate:.0f} |"
-        )
+        cells = (size, f"{bare:.2f} ms", f"{one:.2f} ms", f"{one / bare:.1f}", f"{many:.2f} ms")
+        lines.append(f"| {' | '.join(map(str, cells))} | {rate:.0f} |")
     few, many_stored = scale.stored
     lines += [
         "",
@@ -200,6 +196,7 @@ def main() -> None:
     seconds: dict[str, Any] = {}
     try:
         for engine in chosen.engine or list(runs):
+            (folder / engine).mkdir()
             figures = asyncio.run(runs[engine](folder / engine, scale))
             seconds[engine] = figures.seconds
             sys.stdout.write("\n".join(report(engine, scale, figures)) + "\n")

@@ -1,41 +1,14 @@
-"""What a decision makes of a sale: the sale as it is to be stored, its events, what is kept.
-
-Pure: the decision is taken, the clock read and the id given by others; the store only writes.
-"""
+"""What is to be written for a sale, as values: the sale after, its events, what is kept. Pure."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import Literal
 
-from bulonera_sync.bodies import shorten
-from bulonera_sync.decisions import (
-    Accept,
-    AlreadyResolved,
-    AlreadySynced,
-    Conflict,
-    Decision,
-    ForeignClash,
-    ForeignReplay,
-    Known,
-    Merge,
-    Missing,
-    Quarantine,
-    RefuseEdit,
-    Reject,
-    SameConflict,
-    ServerConfirmed,
-    Update,
-    is_curable,
-    tax_defaults,
-)
-from bulonera_sync.merging import is_behind
-from bulonera_sync.money import ZERO, sum_amounts
-from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success, Verdict
-from bulonera_sync.retries import RetryPolicy, next_attempt
+from bulonera_sync.checks import Missing
+from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import (
-    LOCKED_STATUSES,
     Actor,
     Content,
     Copy,
@@ -43,15 +16,11 @@ from bulonera_sync.sales import (
     Event,
     EventKind,
     Fingerprints,
-    Parked,
     Problem,
     Resolution,
     RetryCause,
     Sale,
 )
-from bulonera_sync.uploads import SaleUpload
-
-MAX_CUSTOMER_SAID = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,166 +75,6 @@ class Circumstances:
     cause: RetryCause | Literal["upload"] = "upload"
 
 
-def first_receipt(upload: SaleUpload, known: Known, new: NewId, at: Circumstances) -> Sale:
-    """Return the blank sale that a first upload fills: version 1, its attempt counted."""
-    assert upload.local_id is not None
-    return Sale(
-        id=new.id,
-        number=new.number,
-        local_id=upload.local_id,
-        user_id=known.user_id,
-        sync_status="pending",
-        status=upload.status,
-        version=1,
-        fingerprints=known.fingerprints,
-        created_at=at.now,
-        updated_at=at.now,
-        sold_at=upload.sold_at,
-        tax_defaults=tax_defaults(upload, None, known.products),
-        attempts=0,
-    )
-
-
-def needs_id(decision: Decision, known: Known) -> bool:
-    """Say whether carrying the decision out takes a new id and number."""
-    return known.sale is None and isinstance(decision, Accept | Reject)
-
-
-def carry_out(
-    decision: Decision, upload: SaleUpload, known: Known, new: NewId | None, at: Circumstances
-) -> tuple[Change | Quarantined | None, Outcome]:
-    """Return what is to be written for a decision, None for nothing, and what the till is told."""
-    change: Change | None
-    match decision:
-        case Accept(content, warnings):
-            change = accept(upload, known, content, warnings, _start(upload, known, new, at), at)
-            return change, _outcome(upload, change.after, Success(warnings=warnings))
-        case Reject(problems, waits_for):
-            sale = _start(upload, known, new, at)
-            change = hold(upload, known, problems, waits_for, sale, at)
-            return change, _outcome(upload, change.after, _failure(problems))
-        case Quarantine(problems):
-            kept = Quarantined(known.user_id, at.now, upload.payload, problems)
-            return kept, Outcome(upload.index, upload.echo, _failure(problems))
-        case ForeignReplay(sale):
-            return None, _outcome_for_foreigner(upload, sale)
-        case ForeignClash(sale, problem, keep):
-            change = _foreign_clash(sale, upload, known, at) if keep else None
-            return change, Outcome(upload.index, upload.echo, _failure((problem,)))
-        case AlreadySynced(sale):
-            return None, _outcome(upload, sale, Success("Sale already synced"))
-        case ServerConfirmed(sale):
-            change = close_conflict(sale, "server_wins", at)
-            return change, _outcome(upload, change.after, Success("Sale already synced"))
-        case AlreadyResolved(sale, content, resolution):
-            message = f"Conflict already resolved with {resolution}"
-            return None, _outcome(upload, sale, Success(message, content=content))
-        case SameConflict(sale, parked):
-            return None, _outcome(upload, sale, conflict_of(sale, parked, known.base))
-        case RefuseEdit(sale, problems, keep):
-            change = _refused_edit(sale, upload, known, problems, at) if keep else None
-            return change, _outcome(upload, sale, _failure(problems))
-        case Conflict():
-            return _park(decision, upload, known, at)
-        case Merge(sale, content, warnings):
-            change = _merge(sale, content, warnings, upload, known, at)
-            # With the content, or the till's next edit would undo the server's half.
-            merged = Success("Sale merged", content=content, warnings=warnings)
-            return change, _outcome(upload, change.after, merged)
-        case Update(sale, content, warnings):
-            change = _update(sale, content, warnings, upload, known, at)
-            message = "Sale updated"
-            return change, _outcome(upload, change.after, Success(message, warnings=warnings))
-    assert_never(decision)
-
-
-def _start(upload: SaleUpload, known: Known, new: NewId | None, at: Circumstances) -> Sale:
-    if known.sale is not None:
-        return known.sale
-    assert new is not None
-    return first_receipt(upload, known, new, at)
-
-
-def accept(
-    upload: SaleUpload,
-    known: Known,
-    content: Content,
-    warnings: tuple[Problem, ...],
-    sale: Sale,
-    at: Circumstances,
-) -> Change:
-    """Rows 4 and 6: the sale becomes synced with this content."""
-    after = replace(
-        _attempted(sale, at),
-        sync_status="synced",
-        status=content.status,
-        sold_at=sale.sold_at or upload.sold_at,
-        content=content,
-        fingerprints=known.fingerprints,
-        tax_defaults=tax_defaults(upload, sale, known.products),
-        total=content.amounts().total,
-        sync_succeeded_at=at.now,
-        warnings=warnings,
-        payload=None,
-        problems=(),
-        customer_said=None,
-        automatic_attempts=0,
-        retry_cause=None,
-        next_attempt_at=None,
-        is_dead=False,
-    )
-    event = event_of("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
-    return Change(known.sale, after, (event,), _former_payload(known), waits_for=())
-
-
-def hold(
-    upload: SaleUpload,
-    known: Known,
-    problems: tuple[Problem, ...],
-    waits_for: tuple[Missing, ...],
-    sale: Sale,
-    at: Circumstances,
-) -> Change:
-    """Rows 5 and 6: the sale is kept in error with its payload, its reasons and its next try."""
-    attempted = _attempted(sale, at)
-    defaults = tax_defaults(upload, sale, known.products)
-    items = upload.built_items(defaults)
-    made = attempted.automatic_attempts
-    due = next_attempt(at.retry, made, now=at.now, chance=at.chance) if waits_for else None
-    after = replace(
-        attempted,
-        sync_status="error",
-        status=upload.status,
-        sold_at=sale.sold_at or upload.sold_at,
-        fingerprints=known.fingerprints,
-        tax_defaults=defaults,
-        customer_said=_customer_said(upload),
-        total=sum_amounts(item.amounts() for item in items).total if items else ZERO,
-        payload=upload.payload,
-        problems=problems,
-        retry_cause="schedule" if due else None,
-        next_attempt_at=due,
-        is_dead=bool(waits_for) and at.retry.is_exhausted(made),
-    )
-    detail = {"result": "error", "error": problems[0].message}
-    event = event_of("retried" if known.sale else "held", at, None, None, detail)
-    return Change(known.sale, after, (event,), _former_payload(known), waits_for)
-
-
-def _attempted(sale: Sale, at: Circumstances) -> Sale:
-    """Count the attempt: the schedule's own towards its limit, any other starts it afresh."""
-    made = sale.automatic_attempts + 1 if at.cause == "schedule" else 0
-    # A requested retry was counted when it was asked for.
-    counted = sale.attempts if at.cause == "request" else sale.attempts + 1
-    return replace(
-        sale,
-        attempts=counted,
-        automatic_attempts=made,
-        sync_last_attempt=at.now,
-        updated_at=at.now,
-    )
-
-
 def queue(sale: Sale, at: Circumstances) -> Change | None:
     """Queue a held sale for another attempt now, or return None where it is queued already."""
     if sale.sync_status == "pending":
@@ -283,21 +92,6 @@ def queue(sale: Sale, at: Circumstances) -> Change | None:
     )
     detail = {"result": "queued", "attempt": after.attempts}
     return Change(sale, after, (event_of("retried", at, None, None, detail),))
-
-
-def _customer_said(upload: SaleUpload) -> str | None:
-    said = upload.raw.get("customer_id") if isinstance(upload.raw, dict) else None
-    if upload.customer_id is not None:
-        return str(upload.customer_id)
-    return None if said is None else json.dumps(shorten(said, MAX_CUSTOMER_SAID))
-
-
-def _former_payload(known: Known) -> tuple[Copy, ...]:
-    """Keep the payload a held sale had, unless this one says the same."""
-    sale = known.sale
-    if sale is None or sale.payload is None or sale.fingerprints.said == known.fingerprints.said:
-        return ()
-    return (Copy("held", sale.fingerprints, 1, sale.payload),)
 
 
 def close_conflict(
@@ -335,51 +129,6 @@ def former_content(sale: Sale) -> tuple[Copy, ...]:
     return (_copy(kind, sale.content, sale.fingerprints, sale.version),)
 
 
-def _update(
-    sale: Sale,
-    content: Content,
-    warnings: tuple[Problem, ...],
-    upload: SaleUpload,
-    known: Known,
-    at: Circumstances,
-) -> Change:
-    """Rows 17 and 18: the upload is the server's content from now on."""
-    after = replace(
-        with_content(sale, content, known.fingerprints, at),
-        tax_defaults=tax_defaults(upload, sale, known.products),
-        is_content_uploaded=True,
-        warnings=warnings,
-    )
-    if sale.sync_status == "synced":
-        event = event_of("updated", at, sale.version, after.version, {})
-        return Change(sale, after, (event,), former_content(sale))
-    after = replace(after, sync_status="synced", parked=None, conflict_resolution="client_wins")
-    event = event_of("resolved", at, sale.version, after.version, {"resolution": "client_wins"})
-    return Change(sale, after, (event,), (*former_content(sale), *former_parked(sale)))
-
-
-def _merge(
-    sale: Sale,
-    content: Content,
-    warnings: tuple[Problem, ...],
-    upload: SaleUpload,
-    known: Known,
-    at: Circumstances,
-) -> Change:
-    """Row 15 with auto_merge: the merged content is the server's; the client's is remembered."""
-    assert known.content is not None
-    after = replace(
-        with_content(sale, content, Fingerprints.of(content), at),
-        tax_defaults=tax_defaults(upload, sale, known.products),
-        is_content_uploaded=False,
-        warnings=warnings,
-    )
-    taken = _copy("merged", known.content, known.fingerprints, upload.version)
-    detail = {"client_version": upload.version}
-    event = event_of("merged", at, sale.version, after.version, detail)
-    return Change(sale, after, (event,), (*former_content(sale), taken))
-
-
 def with_content(sale: Sale, content: Content, prints: Fingerprints, at: Circumstances) -> Sale:
     """Return the sale with another content, one version on."""
     return replace(
@@ -396,83 +145,6 @@ def with_content(sale: Sale, content: Content, prints: Fingerprints, at: Circums
     )
 
 
-def _park(
-    conflict: Conflict, upload: SaleUpload, known: Known, at: Circumstances
-) -> tuple[Change, Outcome]:
-    """Rows 13 to 16: the client's content beside the server's, which is untouched."""
-    sale = conflict.sale
-    parked = Parked(conflict.content, known.fingerprints, upload.version, conflict.code, at.now)
-    after = replace(
-        sale,
-        sync_status="conflict",
-        parked=parked,
-        conflict_resolution=None,
-        resolution_words=None,
-        sync_last_attempt=at.now,
-        updated_at=at.now,
-    )
-    detail = {"code": conflict.code, "client_version": upload.version}
-    event = event_of("conflict", at, sale.version, sale.version, detail)
-    change = Change(sale, after, (event,), former_parked(sale))
-    return change, _outcome(upload, after, conflict_of(after, parked, known.base))
-
-
-def conflict_of(sale: Sale, parked: Parked, base: Content | None) -> ConflictFound:
-    """Return both sides of a sale in conflict, against the server's present side."""
-    assert sale.content is not None
-    return ConflictFound(
-        code=parked.code,
-        message=_conflict_message(sale, parked),
-        server_version=sale.version,
-        client_version=parked.version,
-        server=sale.content,
-        client=parked.content,
-        base=_base(sale, parked, base),
-    )
-
-
-def _base(sale: Sale, parked: Parked, kept: Content | None) -> Content | None:
-    # A version the server had not reached yet was nobody's base, even when it has been since.
-    if parked.code == "version_ahead":
-        return None
-    return sale.content if parked.version == sale.version else kept
-
-
-def _conflict_message(sale: Sale, parked: Parked) -> str:
-    """Say why it is a conflict, against the server's side as it is now."""
-    match parked.code:
-        case "version_ahead" if parked.version > sale.version:
-            return (
-                f"La versión {parked.version} del cliente es más nueva que la del servidor "
-                f"({sale.version})"
-            )
-        case "locked" if sale.status in LOCKED_STATUSES:
-            return f"La venta está {sale.status} en el servidor y ya no admite cambios"
-        case "status_regression" if is_behind(parked.content.status, sale.status):
-            return f"El status {parked.content.status} es anterior al del servidor ({sale.status})"
-        case _:
-            return (
-                f"La venta cambió en el servidor (versión {sale.version}) después de la versión "
-                f"{parked.version} del cliente"
-            )
-
-
-def _refused_edit(
-    sale: Sale, upload: SaleUpload, known: Known, problems: tuple[Problem, ...], at: Circumstances
-) -> Change:
-    copy = Copy("refused", known.fingerprints, upload.version, upload.payload)
-    detail = {"error": problems[0].message}
-    event = event_of("refused", at, sale.version, sale.version, detail)
-    return Change(sale, sale, (event,), (copy,))
-
-
-def _foreign_clash(sale: Sale, upload: SaleUpload, known: Known, at: Circumstances) -> Change:
-    copy = Copy("foreign", known.fingerprints, upload.version, upload.payload)
-    detail = {"error": "local_id ya registrado por otro usuario"}
-    event = event_of("refused", at, sale.version, sale.version, detail)
-    return Change(sale, sale, (event,), (copy,))
-
-
 def event_of(
     kind: EventKind,
     at: Circumstances,
@@ -481,24 +153,3 @@ def event_of(
     detail: Mapping[str, object],
 ) -> Event:
     return Event(kind, at.actor, at.now, from_version, to_version, detail)
-
-
-def _outcome(upload: SaleUpload, sale: Sale, verdict: Verdict) -> Outcome:
-    return Outcome(upload.index, upload.echo, verdict, sale.id, sale.number, sale.version)
-
-
-def _outcome_for_foreigner(upload: SaleUpload, sale: Sale) -> Outcome:
-    """Row 1: id, number and state of somebody else's sale, and nothing more of it."""
-    verdict: Verdict
-    if sale.sync_status == "pending":
-        text = "La venta está en cola y se reintenta sola"
-        verdict = Failure((Problem("local_id", "pending", text),), is_retryable=True)
-    elif sale.sync_status == "error":
-        verdict = _failure(sale.problems)
-    else:
-        verdict = Success("Sale already synced")
-    return Outcome(upload.index, upload.echo, verdict, sale.id, sale.number)
-
-
-def _failure(problems: tuple[Problem, ...]) -> Failure:
-    return Failure(problems, is_retryable=is_curable(problems))

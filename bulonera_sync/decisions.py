@@ -1,57 +1,30 @@
 """What becomes of one uploaded sale. Rules only: no clock, no store, no log.
 
-`CHECKS` holds the guide's validations and `ROWS` the contract's state table (section 2), both in
-order: the first problem found is the one reported, the first row that holds decides.
+`ROWS` holds the contract's state table (section 2), in order: the first row that holds decides.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from bulonera_sync.checks import Known, Missing, is_curable, missing, price_warnings, problems_of
 from bulonera_sync.merging import is_behind, merge
-from bulonera_sync.money import ZERO, format_price
 from bulonera_sync.sales import (
     LOCKED_STATUSES,
     OWNER_COPIES,
     TAKEN_COPIES,
     Content,
-    Copy,
     CopyKind,
     Fingerprints,
     Parked,
     Problem,
-    Product,
     Resolution,
     Sale,
 )
 from bulonera_sync.uploads import SaleUpload
 
 MAX_FOREIGN_COPIES = 20
-
-# What new data on the server can cure, without a change by the till.
-CURABLE_CODES = frozenset({"customer_not_found", "product_not_found"})
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The facts about one upload, all of them fetched before the decision.
-
-    `customers` and `products` hold the active ones the upload names. `content` and
-    `fingerprints` are the upload's own, as `recognise` found them. `copies` are those of the
-    stored sale whose content the upload repeats; `base` is the server's content at the upload's
-    version; `foreign_copies` counts the other users' payloads already kept with the sale.
-    """
-
-    user_id: int
-    customers: Collection[int]
-    products: Mapping[int, Product]
-    content: Content | None
-    fingerprints: Fingerprints
-    sale: Sale | None = None
-    copies: tuple[Copy, ...] = ()
-    base: Content | None = None
-    foreign_copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +33,6 @@ class Policy:
 
     auto_merge: bool = False
     price_tolerance: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A customer or a product that the catalogue lacks, or holds as inactive."""
-
-    kind: Literal["customer", "product"]
-    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,101 +174,6 @@ def decide(upload: SaleUpload, known: Known, policy: Policy) -> Decision:
     raise AssertionError("the state table has a hole")
 
 
-def recognise(
-    upload: SaleUpload, sale: Sale | None, products: Mapping[int, Product]
-) -> tuple[Content | None, Fingerprints]:
-    """Return the upload's content, None while a default is unknown, and its fingerprints."""
-    content = upload.content(tax_defaults(upload, sale, products))
-    if content is None:
-        return None, Fingerprints(upload.said)
-    meant = upload.said if upload.says_all else content.fingerprint()
-    return content, Fingerprints(upload.said, meant)
-
-
-def tax_defaults(
-    upload: SaleUpload, sale: Sale | None, products: Mapping[int, Product]
-) -> Mapping[int, Decimal]:
-    """Return what an omitted tax_percentage stands for, by product: fixed at the first receipt."""
-    defaults = {
-        product_id: products[product_id].tax_percentage or ZERO
-        for product_id in upload.product_ids
-        if product_id in products
-    }
-    return {**defaults, **sale.tax_defaults} if sale else defaults
-
-
-def problems_of(upload: SaleUpload, known: Known) -> tuple[Problem, ...]:
-    """Return all that is wrong with an upload, in the order of the checks; empty when valid."""
-    return tuple(problem for check in CHECKS for problem in check(upload, known))
-
-
-def is_curable(problems: Collection[Problem]) -> bool:
-    """Say whether new catalogue data alone can cure all of these problems."""
-    return bool(problems) and all(problem.code in CURABLE_CODES for problem in problems)
-
-
-def missing(upload: SaleUpload, known: Known) -> tuple[Missing, ...]:
-    """Return what the upload names and the catalogue lacks, each once."""
-    found: dict[Missing, None] = {}
-    if upload.customer_id is not None and upload.customer_id not in known.customers:
-        found[Missing("customer", upload.customer_id)] = None
-    for product_id in upload.product_ids:
-        if product_id not in known.products:
-            found[Missing("product", product_id)] = None
-    return tuple(found)
-
-
-# The checks, in the guide's order (contract 2, checks 1 to 7).
-
-
-def has_local_id(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    if upload.local_id_problem:
-        yield upload.local_id_problem
-
-
-def has_customer(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    if upload.customer_problem:
-        yield upload.customer_problem
-
-
-def customer_exists(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    customer_id = upload.customer_id
-    if customer_id is not None and customer_id not in known.customers:
-        text = f"Customer con id={customer_id} no existe en base de datos"
-        yield Problem("customer_id", "customer_not_found", text)
-
-
-def has_items(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    if upload.items_problem:
-        yield upload.items_problem
-
-
-def items_are_right(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    for item in upload.items:
-        if item.product_problem:
-            yield item.product_problem
-        elif item.product_id not in known.products:
-            text = f"Item #{item.index}: Producto con id={item.product_id} no existe"
-            yield Problem(f"items[{item.index}].product_id", "product_not_found", text)
-        yield from item.other_problems
-
-
-def last_fields_are_right(upload: SaleUpload, known: Known) -> Iterator[Problem]:
-    yield from upload.last_problems
-
-
-Check = Callable[[SaleUpload, Known], Iterator[Problem]]
-
-CHECKS: tuple[Check, ...] = (
-    has_local_id,
-    has_customer,
-    customer_exists,
-    has_items,
-    items_are_right,
-    last_fields_are_right,
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One upload beside what is known of it, asked by the rows of the table."""
@@ -345,29 +215,6 @@ class Case:
 
     def warnings(self) -> tuple[Problem, ...]:
         return price_warnings(self.content(), self.known.products, self.policy.price_tolerance)
-
-
-def price_warnings(
-    content: Content, products: Mapping[int, Product], tolerance: Decimal | None
-) -> tuple[Problem, ...]:
-    """Return a warning for each item whose price strays from the catalogue's by more percent."""
-    if tolerance is None:
-        return ()
-    warnings = []
-    for index, item in enumerate(content.items):
-        product = products.get(item.product_id)
-        price = product.price if product else None
-        if price is None or abs(item.unit_price - price) * 100 <= price * tolerance:
-            continue
-        text = (
-            f"Item #{index}: unit_price {format_price(item.unit_price)} se aparta más de "
-            f"{tolerance.normalize():f}% del precio de catálogo {format_price(price)}"
-        )
-        warnings.append(Problem(f"items[{index}].unit_price", "price_deviation", text))
-    return tuple(warnings)
-
-
-# The rows of the state table, named after what they find.
 
 
 def foreign_replay(case: Case) -> Decision | None:
@@ -506,6 +353,7 @@ def edit_of_present_version(case: Case) -> Decision | None:
 
 
 Row = Callable[[Case], Decision | None]
+
 
 # In the order of the contract's state table: the first row that holds decides.
 ROWS: tuple[Row, ...] = (

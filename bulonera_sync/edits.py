@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from bulonera_sync.bodies import dump_exactly, parse_kept, shorten
 from bulonera_sync.changes import Change, Circumstances, event_of, former_content, with_content
-from bulonera_sync.decisions import Known, Policy, price_warnings, problems_of, tax_defaults
+from bulonera_sync.checks import Known, price_warnings, problems_of, tax_defaults
+from bulonera_sync.decisions import Policy
 from bulonera_sync.sales import (
     CONTENT_FIELDS,
     Content,

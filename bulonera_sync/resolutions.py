@@ -13,7 +13,8 @@ from bulonera_sync.changes import (
     former_parked,
     with_content,
 )
-from bulonera_sync.decisions import Known, Policy, price_warnings
+from bulonera_sync.checks import Known, price_warnings
+from bulonera_sync.decisions import Policy
 from bulonera_sync.edits import overlaid, read_overlay, whole
 from bulonera_sync.merging import is_behind
 from bulonera_sync.sales import (

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from bulonera_sync.config import Settings, StoreSettings, SyncSettings
-from bulonera_sync.gateway import Gateway, open_gateway, prepare_store
+from bulonera_sync.gateway import Gateway, open_gateway
 from bulonera_sync.sales import User
+from bulonera_sync.store.upgrades import upgrade_postgres, upgrade_sqlite
 from tests.factories import CUSTOMERS, PRODUCTS
 from tests.http import Daemon, running_daemon
 from tests.postgres import PostgresServer, postgres_or_reason
+from tests.threads import run_apart
 
 _TEMPLATE = "template_gateway"
 _databases = count(1)
@@ -33,9 +35,6 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer) -> str:
     """A database with its schema, to copy for each test."""
-    from bulonera_sync.store.upgrades import upgrade_postgres
-    from tests.threads import run_apart
-
     postgres_server.create_database(_TEMPLATE)
     run_apart(upgrade_postgres(postgres_server.url(_TEMPLATE)))
     return _TEMPLATE
@@ -45,8 +44,6 @@ def postgres_template(postgres_server: PostgresServer) -> str:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The url of a database of this test's own, prepared; each test runs on both engines."""
     if request.param == "sqlite":
-        from bulonera_sync.store.upgrades import upgrade_sqlite
-
         path = tmp_path / "gateway.db"
         upgrade_sqlite(path, now=datetime.now(UTC))
         yield f"sqlite:///{path}"

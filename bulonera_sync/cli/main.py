@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from bulonera_sync import __version__
-from bulonera_sync.cli import catalog, configuration, database, sales, serve, users
+from bulonera_sync.cli import catalog, configuration, database, log, sales, serve, users
 from bulonera_sync.cli.invocations import Invocation
 from bulonera_sync.cli.output import complain, say
 from bulonera_sync.errors import (
@@ -47,6 +47,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(sales.history)
 app.command()(sales.edit)
+app.command()(log.log)
 app.add_typer(users.users, name="user")
 app.add_typer(users.tokens, name="token")
 app.add_typer(catalog.app, name="catalog")

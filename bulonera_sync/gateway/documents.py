@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from bulonera_sync.bodies import parse_kept
-from bulonera_sync.changes import conflict_of
-from bulonera_sync.decisions import is_curable
+from bulonera_sync.checks import is_curable
+from bulonera_sync.conflicts import conflict_of
 from bulonera_sync.gateway.gateway import FoundSale
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.money import Amounts, sum_amounts

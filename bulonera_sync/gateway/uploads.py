@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bulonera_sync.changes import Change, Circumstances, NewId, Quarantined, carry_out, needs_id
+from bulonera_sync.changes import Change, Circumstances, NewId, Quarantined
+from bulonera_sync.checks import Known, recognise
+from bulonera_sync.consequences import carry_out, needs_id
 from bulonera_sync.decisions import (
     Decision,
     ForeignClash,
-    Known,
     Policy,
     Quarantine,
     RefuseEdit,
     Reject,
     decide,
-    recognise,
 )
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.outcomes import Outcome

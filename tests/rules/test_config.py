@@ -15,7 +15,6 @@ from bulonera_sync.config import (
     SECTIONS,
     VARIABLES,
     LogSettings,
-    Rate,
     RetrySettings,
     ServerSettings,
     Settings,
@@ -26,6 +25,7 @@ from bulonera_sync.config import (
     variable_of,
 )
 from bulonera_sync.errors import ConfigError
+from bulonera_sync.throttle import Rate
 
 ROOT = Path(__file__).parents[2]
 EVERY_KEY = [(section, key) for section, keys in SECTIONS.items() for key in keys.model_fields]

@@ -21,13 +21,13 @@ from bulonera_sync.changes import (
     Circumstances,
     NewId,
     Quarantined,
-    carry_out,
     close_conflict,
     former_content,
-    needs_id,
     queue,
     with_content,
 )
+from bulonera_sync.checks import Known, Missing, recognise
+from bulonera_sync.consequences import carry_out, needs_id
 from bulonera_sync.decisions import (
     Accept,
     AlreadyResolved,
@@ -36,9 +36,7 @@ from bulonera_sync.decisions import (
     Decision,
     ForeignClash,
     ForeignReplay,
-    Known,
     Merge,
-    Missing,
     Policy,
     Quarantine,
     RefuseEdit,
@@ -47,7 +45,6 @@ from bulonera_sync.decisions import (
     ServerConfirmed,
     Update,
     decide,
-    recognise,
 )
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
 from bulonera_sync.retries import RetryPolicy
