@@ -1,15 +1,11 @@
 """The one door: what the store, the HTTP side and the command line ask of the gateway."""
 
+from bulonera_sync.gateway.accounts import IssuedToken
 from bulonera_sync.gateway.backups import Backup, back_up, restore, survey_restore
+from bulonera_sync.gateway.doors import nobody_listens
 from bulonera_sync.gateway.edits import Moved, Settled
-from bulonera_sync.gateway.gateway import (
-    CatalogImport,
-    FoundSale,
-    Gateway,
-    IssuedToken,
-    nobody_listens,
-    open_gateway,
-)
+from bulonera_sync.gateway.gateway import FoundSale, Gateway, open_gateway
+from bulonera_sync.gateway.imports import CatalogImport
 from bulonera_sync.gateway.openings import prepare_store
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.store.audits import Finding

@@ -21,7 +21,7 @@ from bulonera_sync.decisions import (
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.outcomes import Outcome
 from bulonera_sync.sales import Content, Copy, Fingerprints, Problem, Product, Sale
-from bulonera_sync.store import catalog, sales, users
+from bulonera_sync.store import catalog, copies, sales, users
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.uploads import SaleUpload
 
@@ -233,9 +233,9 @@ async def _told_of_stored(
     prints = {sale.id: recognised[upload.index][1] for upload, sale in known_again}
     older = {s.id: u.version for u, s in known_again if not s.is_held and u.version < s.version}
     return _Told(
-        copies=await sales.copies_of(session, prints),
-        bases=await sales.bases_of(session, older),
-        foreign_copies=await sales.count_foreign_copies(session, prints),
+        copies=await copies.copies_of(session, prints),
+        bases=await copies.bases_of(session, older),
+        foreign_copies=await copies.count_foreign_copies(session, prints),
     )
 
 

@@ -4,10 +4,10 @@ One gateway alone keeps it in memory and writes it down every second; several ga
 Postgres share it in the database, a statement a request. The rule is `throttle.spend`'s in both.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import Interval, bindparam, func, select, update
+from sqlalchemy import Interval, bindparam, case, func, select, update
 
 from bulonera_sync.store.dialect import upsert
 from bulonera_sync.store.schema import allowances
@@ -15,6 +15,9 @@ from bulonera_sync.store.sessions import Session, Store, Touching
 from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.types import BigId, UtcTime
 from bulonera_sync.throttle import Grant, Rate, spend
+
+# How far apart the clocks of the gateways on one database may be.
+CLOCK_TOLERANCE = timedelta(seconds=5)
 
 _NEW = upsert(allowances).values(
     user_id=bindparam("user_id"), full_at=bindparam("full_at", type_=UtcTime())
@@ -44,16 +47,30 @@ KEEP = Statement(
         index_elements=["user_id"], set_={"full_at": bindparam("full_at", type_=UtcTime())}
     )
 )
-# Refused where the row is later than `latest`: nothing is written then, and no row comes back.
+_NOW = bindparam("now", type_=UtcTime())
+# Requests of one burst come to the row out of order, by milliseconds; the later clock counts. One
+# that is far ahead was set back since, and must not stop the refill.
+_SEEN = case(
+    (
+        allowances.c.seen_at <= bindparam("soon", type_=UtcTime()),
+        func.greatest(allowances.c.seen_at, _NOW),
+    ),
+    else_=_NOW,
+)
+# Refused where the row is too far ahead: nothing is written then, and no row comes back.
 SPEND = Statement(
-    _NEW.on_conflict_do_update(
+    upsert(allowances)
+    .values(user_id=bindparam("user_id"), full_at=bindparam("full_at"), seen_at=_NOW)
+    .on_conflict_do_update(
         index_elements=["user_id"],
         set_={
-            "full_at": func.greatest(allowances.c.full_at, bindparam("now", type_=UtcTime()))
-            + bindparam("interval", type_=Interval())
+            "full_at": func.greatest(allowances.c.full_at, _SEEN)
+            + bindparam("interval", type_=Interval()),
+            "seen_at": _SEEN,
         },
-        where=allowances.c.full_at <= bindparam("latest", type_=UtcTime()),
-    ).returning(allowances.c.full_at)
+        where=allowances.c.full_at <= _SEEN + bindparam("reach", type_=Interval()),
+    )
+    .returning(allowances.c.full_at, allowances.c.seen_at)
 )
 CLAMP = Statement(
     update(allowances)
@@ -65,7 +82,9 @@ CLAMP = Statement(
 )
 ALL = Statement(select(allowances.c.user_id, allowances.c.full_at))
 ONE = Statement(
-    select(allowances.c.full_at).where(allowances.c.user_id == bindparam("user_id", type_=BigId))
+    select(allowances.c.full_at, allowances.c.seen_at).where(
+        allowances.c.user_id == bindparam("user_id", type_=BigId)
+    )
 )
 
 
@@ -157,21 +176,24 @@ class SharedAllowances:
 
 
 async def _take(session: Session, user_id: int, rate: Rate, now: datetime) -> Grant:
-    latest = now + rate.interval * (rate.limit - 1)
+    interval, soon = rate.interval, now + CLOCK_TOLERANCE
     while True:
         taken = await session.fetch(
             SPEND,
             user_id=user_id,
-            full_at=now + rate.interval,
+            full_at=now + interval,
             now=now,
-            interval=rate.interval,
-            latest=latest,
+            soon=soon,
+            interval=interval,
+            reach=interval * (rate.limit - 1),
         )
         if taken:
-            # What was spent is spent: asked again one interval earlier, the rule says what is left.
-            return spend(rate, taken[0][0] - rate.interval, now)
-        [(full_at,)] = await session.fetch(ONE, user_id=user_id)
-        grant = spend(rate, full_at, now)
+            [(full_at, seen_at)] = taken
+            # What was spent is spent: asked again an interval earlier, the rule says what is left.
+            return spend(rate, full_at - interval, seen_at)
+        [(full_at, seen_at)] = await session.fetch(ONE, user_id=user_id)
+        is_near = seen_at is not None and seen_at <= soon
+        grant = spend(rate, full_at, max(seen_at, now) if is_near else now)
         if not grant.is_allowed:
             # A clock was set back: what lies too far ahead must not wait for it to catch up.
             await session.execute(CLAMP, of_user=user_id, at_most=grant.full_at)

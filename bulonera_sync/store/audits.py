@@ -10,6 +10,7 @@ from bulonera_sync.store import schema
 from bulonera_sync.store.sales import find_by_ids
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
+from bulonera_sync.store.statistics import SKIPPED
 from bulonera_sync.store.types import BigId
 
 PAGE = 500
@@ -85,11 +86,17 @@ def _findings_of(sale: Sale) -> list[Finding]:
 
 async def _miscounted(session: Session, present: int) -> list[Finding]:
     counters: dict[str, int] = dict(await session.fetch(COUNTERS))
-    issued = counters.get("sale id", 0)
-    numbers = sum(value for name, value in counters.items() if name.startswith("number "))
+    ids, numbers = _used(counters, "sale id"), _used(counters, "number ")
     findings = []
-    if present != issued:
-        findings.append(Finding("sales", f"{present} are there, {issued} ids were given out"))
+    if present != ids:
+        findings.append(Finding("sales", f"{present} are there, {ids} ids were given out"))
     if present != numbers:
         findings.append(Finding("sales", f"{present} are there, {numbers} numbers were given out"))
     return findings
+
+
+def _used(counters: Mapping[str, int], start: str) -> int:
+    """Return what these counters gave out, without what restores left unused."""
+    issued = sum(value for name, value in counters.items() if name.startswith(start))
+    skipped = sum(value for name, value in counters.items() if name.startswith(SKIPPED + start))
+    return issued - skipped

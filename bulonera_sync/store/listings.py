@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, func, select, text
 
 from bulonera_sync.sales import Problem
 from bulonera_sync.store.dialect import among
-from bulonera_sync.store.sales import load_problems
+from bulonera_sync.store.sale_rows import load_problems
 from bulonera_sync.store.schema import UNSYNCED, sales
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Row, Statement

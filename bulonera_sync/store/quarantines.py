@@ -8,7 +8,7 @@ from sqlalchemy import Integer, Select, bindparam, func, select
 
 from bulonera_sync.sales import Problem
 from bulonera_sync.store import schema
-from bulonera_sync.store.sales import load_problems
+from bulonera_sync.store.sale_rows import load_problems
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.types import BigId

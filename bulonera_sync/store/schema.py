@@ -58,6 +58,8 @@ allowances = Table(
     metadata,
     Column("user_id", BigId, ForeignKey("users.id"), primary_key=True, autoincrement=False),
     Column("full_at", UtcTime, nullable=False),
+    # The latest request's time: one that comes to the row with an earlier clock counts as of then.
+    Column("seen_at", UtcTime),
     # When somebody gave the whole allowance back: a gateway that keeps it in memory looks here.
     Column("reset_at", UtcTime),
 )

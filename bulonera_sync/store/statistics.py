@@ -14,6 +14,9 @@ from bulonera_sync.store.types import UtcTime
 _sales = schema.sales
 _UNSYNCED = text(schema.UNSYNCED)
 
+# Before a counter's name: how many of it nobody has, and nobody will; see `backups`.
+SKIPPED = "skipped "
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -30,8 +33,12 @@ class Standing:
 UNSYNCED = Statement(
     select(_sales.c.sync_status, func.count()).where(_UNSYNCED).group_by(_sales.c.sync_status)
 )
-# Ids are given out without a gap and no sale is ever removed: the last one is the count.
+# Ids are given out without a gap and no sale is ever removed: the last one is the count, but for
+# those that a restored backup left unused.
 LAST_ID = Statement(select(schema.counters.c.value).where(schema.counters.c.name == "sale id"))
+SKIPPED_IDS = Statement(
+    select(schema.counters.c.value).where(schema.counters.c.name == f"{SKIPPED}sale id")
+)
 OLDEST = Statement(select(_sales.c.created_at).where(_UNSYNCED).order_by(_sales.c.id).limit(1))
 DUE = Statement(
     select(func.count())
@@ -50,8 +57,8 @@ LAST_UPLOADS = Statement(
 async def standing(session: Session, *, now: datetime) -> Standing:
     """Return how it stands now."""
     unsynced: dict[str, int] = dict(await session.fetch(UNSYNCED))
-    last = await session.fetch(LAST_ID)
-    total = last[0][0] if last else 0
+    last, skipped = await session.fetch(LAST_ID), await session.fetch(SKIPPED_IDS)
+    total = sum(value for (value,) in last) - sum(value for (value,) in skipped)
     oldest = await session.fetch(OLDEST)
     counts = {status: unsynced.get(status, 0) for status in ("pending", "error", "conflict")}
     return Standing(

@@ -255,8 +255,9 @@ def test_any_bytes_are_answered(line: Line, body: bytes) -> None:
 
 NEARLY_JSON = '{"sales": [{"local_id": "x", "a": [1, -0.5e1, true]}, 5 , "\\u00e9"], "b":{}} '
 SPLICES = [
-    "", " ", "\t", "\f", "\v", "\u00a0", "\ufeff", "\0", ",", ":", "[", "]", "{", "}", '"', "\\", "\\u",
-    "0", "1", "-", ".", "e", "+", "NaN", "Infinity", "//", "null", "]}", "é", '"sales": [],', '"a"',
+    "", " ", "\t", "\f", "\v", "\u00a0", "\ufeff", "\0", ",", ":", "[", "]", "{", "}", '"', "\\",
+    "\\u", "0", "1", "-", ".", "e", "+", "NaN", "Infinity", "//", "null", "]}", "é", '"sales": [],',
+    '"a"',
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from bulonera_sync.gateway.uploads import Submission, UploadRules, take_all
 from bulonera_sync.outcomes import Success
 from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import Actor, User
-from bulonera_sync.store import listings, sales, schema, users
+from bulonera_sync.store import copies, listings, sales, schema, users
 from bulonera_sync.store.dialect import POSTGRES, SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.sessions import Session, Store
@@ -113,17 +113,17 @@ ASKED: Mapping[str, tuple[Statement, Mapping[str, Any], str]] = {
     "id": (sales.BY_ID, {"ids": [10_001, 10_002]}, "pk_sales|INTEGER PRIMARY KEY"),
     "items": (sales.ITEMS, {"ids": [10_001, 10_002]}, "pk_sale_items|autoindex_sale_items"),
     "copies": (
-        sales.COPIES_BY_CONTENT,
+        copies.COPIES_BY_CONTENT,
         {"ids": [10_001], "fingerprints": ["F7"]},
         "ix_copies_sale_id",
     ),
     "copies as said": (
-        sales.COPIES_AS_SAID,
+        copies.COPIES_AS_SAID,
         {"ids": [10_001], "fingerprints": ["S7"]},
         "ix_copies_sale_id",
     ),
-    "bases": (sales.BASES, {"ids": [10_001], "versions": [1]}, "ix_copies_sale_id"),
-    "foreign": (sales.FOREIGN_COPIES, {"ids": [10_001]}, "ix_copies_sale_id"),
+    "bases": (copies.BASES, {"ids": [10_001], "versions": [1]}, "ix_copies_sale_id"),
+    "foreign": (copies.FOREIGN_COPIES, {"ids": [10_001]}, "ix_copies_sale_id"),
     "old waits": (sales.DELETE_WAITS, {"ids": [20_001]}, "ix_waits_sale_id"),
     "old items": (sales.DELETE_ITEMS, {"ids": [10_001]}, "pk_sale_items|autoindex_sale_items"),
     "token": (users.BY_TOKEN, {"digest": "D7"}, "uq_tokens_digest|autoindex_tokens"),

@@ -54,6 +54,7 @@ def upgrade() -> None:
         "allowances",
         sa.Column("user_id", types.BigId, autoincrement=False, nullable=False),
         sa.Column("full_at", types.UtcTime(), nullable=False),
+        sa.Column("seen_at", types.UtcTime(), nullable=True),
         sa.Column("reset_at", types.UtcTime(), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_allowances_user_id")),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_allowances")),
