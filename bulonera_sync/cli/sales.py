@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bulonera_sync.gateway import FoundSale, Gateway
     from bulonera_sync.gateway.edits import Result
 
+MAX_DIGITS = 100
+
 SaleName = Annotated[
     str, typer.Argument(metavar="SALE", help="Its id, number (VTA-2026-00042) or local_id.")
 ]
@@ -21,7 +23,7 @@ SaleName = Annotated[
 def sale_key(said: str) -> int | str:
     """Return what a person calls a sale by: an id, or a number or local_id as they are kept."""
     word = said.strip()
-    if word.isascii() and word.isdigit():
+    if word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS:
         return int(word)
     # A number is kept in capitals, a local_id in small letters.
     return word.lower() if word.count("-") == 4 else word.upper()
