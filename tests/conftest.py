@@ -12,7 +12,8 @@ import pytest
 from bulonera_sync.config import Settings, StoreSettings, SyncSettings
 from bulonera_sync.gateway import Gateway, open_gateway
 from bulonera_sync.sales import User
-from bulonera_sync.store.upgrades import upgrade_postgres, upgrade_sqlite
+from bulonera_sync.store.postgres_upgrades import upgrade_postgres
+from bulonera_sync.store.upgrades import upgrade_sqlite
 from tests.factories import CUSTOMERS, PRODUCTS
 from tests.http import Daemon, running_daemon
 from tests.postgres import PostgresServer, postgres_or_reason

@@ -38,12 +38,14 @@ async def prepare_store(settings: StoreSettings, *, now: datetime) -> Path | Non
 
     Raises `StoreUnavailableError`.
     """
-    from bulonera_sync.store.upgrades import upgrade_postgres, upgrade_sqlite
-
     path = settings.sqlite_path
     if path is None:
+        from bulonera_sync.store.postgres_upgrades import upgrade_postgres
+
         await upgrade_postgres(settings.url)
         return None
+    from bulonera_sync.store.upgrades import upgrade_sqlite
+
     try:
         return await asyncio.to_thread(upgrade_sqlite, path, now=now)
     except OSError as error:

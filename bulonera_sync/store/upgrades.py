@@ -9,21 +9,17 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from bulonera_sync.errors import SchemaError, StoreUnavailableError
-from bulonera_sync.store import postgres, sqlite
+from bulonera_sync.store import sqlite
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.revisions import newer_schema
 from bulonera_sync.store.schema import SCHEMA_REVISION
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-
-# Not the writers' lock: a gateway of the former version may be writing while we wait for ours.
-_UPGRADE_LOCK = 0x627570
 
 
 def upgrade_sqlite(path: Path, *, now: datetime) -> Path | None:
@@ -48,14 +44,14 @@ def upgrade_sqlite(path: Path, *, now: datetime) -> Path | None:
     # every table that a migration rebuilds.
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = OFF"))
     event.listen(engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
-    with _told_apart(), engine.begin() as opened:
-        _run(opened)
+    with told_apart(), engine.begin() as opened:
+        run_migrations(opened)
         _refuse_orphans(opened)
     return copy
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
+def told_apart() -> Iterator[None]:
     """Tell what a person can mend from what we did wrong; no driver's error gets out."""
     try:
         yield
@@ -96,24 +92,8 @@ def _refuse_orphans(connection: Connection) -> None:
         raise SchemaError(f"the upgrade would leave {len(orphans)} rows without their parent")
 
 
-async def upgrade_postgres(url: str) -> None:
-    """Create the tables or bring them up to date; waits while another gateway does."""
-    # asyncpg reads the url itself: it knows more of libpq's forms than SQLAlchemy's dialect.
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=lambda: postgres.open_patiently(url),
-        poolclass=NullPool,
-    )
-    try:
-        with _told_apart():
-            async with engine.begin() as connection:
-                await connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
-                await connection.run_sync(_run)
-    finally:
-        await engine.dispose()
-
-
-def _run(connection: Connection) -> None:
+def run_migrations(connection: Connection) -> None:
+    """Bring the schema up to date in the connection's transaction; raises `SchemaError`."""
     present = MigrationContext.configure(connection).get_current_revision()
     if present is not None and present > SCHEMA_REVISION:
         raise SchemaError(newer_schema(present))
