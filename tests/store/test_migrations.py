@@ -27,7 +27,7 @@ from bulonera_sync.errors import SchemaError, StoreUnavailableError
 from bulonera_sync.gateway import Gateway, open_gateway, prepare_store
 from bulonera_sync.gateway.openings import open_store
 from bulonera_sync.sales import User
-from bulonera_sync.store import postgres, revisions, sqlite, upgrades
+from bulonera_sync.store import postgres, postgres_upgrades, revisions, sqlite, upgrades
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.schema import SCHEMA_REVISION, metadata
 from tests.factories import as_parsed, make_item, make_sale
@@ -340,7 +340,7 @@ async def test_an_upgrade_waits_for_another_longer_than_a_request_would(
 ) -> None:
     monkeypatch.setitem(postgres.SERVER_SETTINGS, "lock_timeout", "50ms")
     other = await asyncpg.connect(store_url)
-    await other.execute(f"SELECT pg_advisory_lock({upgrades._UPGRADE_LOCK})")
+    await other.execute(f"SELECT pg_advisory_lock({postgres_upgrades._UPGRADE_LOCK})")
 
     waiting = asyncio.create_task(prepare(store_url))
     while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
