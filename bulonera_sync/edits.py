@@ -157,7 +157,8 @@ def corrected_payload(sale: Sale, said: Mapping[str, object]) -> str | None:
     assert isinstance(payload, dict)
     fields = {name: said[name] for name in CONTENT_FIELDS if name in said}
     corrected = dump_exactly({**payload, **fields})
-    return None if corrected == sale.payload else corrected
+    # The kept words have the till's own spaces: one form is compared with itself.
+    return None if corrected == dump_exactly(payload) else corrected
 
 
 def with_statuses(sale: Sale, said: Mapping[str, object]) -> Sale:

@@ -22,6 +22,7 @@ from bulonera_sync.sales import (
     LOCKED_STATUSES,
     Content,
     Fingerprints,
+    Parked,
     Problem,
     Resolution,
     Sale,
@@ -35,12 +36,16 @@ CLIENT_FIELDS: tuple[str, ...] = CONTENT_FIELDS
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody decides about a conflict; `client_data` is None where none was sent."""
+    """What somebody decides about a conflict; `client_data` is None where none was sent.
+
+    `expected_version` and `expected_parked` are what was seen of each side, None for anything.
+    """
 
     resolution: Resolution
     notes: str = ""
     client_data: Mapping[str, object] | None = None
     expected_version: int | None = None
+    expected_parked: Parked | None = None
 
     def words(self, user_id: int | None) -> str:
         """By which the same decision, sent again by the same person, is known again."""
@@ -119,6 +124,9 @@ def resolve(
         return Refused("not_in_conflict", f"La venta {sale.number} no está en conflicto")
     if request.expected_version not in {None, sale.version}:
         return stale_version(sale, request.expected_version)
+    if request.expected_parked not in (None, sale.parked):
+        text = f"La venta {sale.number} tiene otro contenido del cliente en conflicto desde entonces"
+        return Refused("stale_version", text)
     if upload is None or known is None:
         return _remembered(_without_content(sale, request, at), words)
     said = request.client_data or {}

@@ -63,6 +63,14 @@ class Imports(Door):
 
         return await self._store.read(rows)
 
+    async def product_names(self, ids: Collection[int]) -> Mapping[int, str]:
+        """Return the names of these products, inactive ones too, by id."""
+
+        async def names(session: Session) -> Mapping[int, str]:
+            return await catalog.product_names(session, ids)
+
+        return await self._store.read(names)
+
     async def customer_names(self, ids: Collection[int]) -> Mapping[int, str]:
         """Return the names of these customers, inactive ones too, by id."""
 

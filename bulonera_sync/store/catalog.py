@@ -51,6 +51,9 @@ ACTIVE_CUSTOMERS = Statement(
 CUSTOMER_NAMES = Statement(
     select(_customers.c.id, _customers.c.name).where(among(_customers.c.id, "ids"))
 )
+PRODUCT_NAMES = Statement(
+    select(_products.c.id, _products.c.name).where(among(_products.c.id, "ids"))
+)
 ACTIVE_PRODUCTS = Statement(
     select(_products.c.id, _products.c.price, _products.c.tax_percentage).where(
         among(_products.c.id, "ids"), _products.c.is_active == true()
@@ -102,6 +105,12 @@ async def active_customers(session: Session, ids: Collection[int]) -> frozenset[
 async def customer_names(session: Session, ids: Collection[int]) -> Mapping[int, str]:
     """Return the names of these customers, active or not."""
     rows = await session.fetch(CUSTOMER_NAMES, ids=sorted(storable(ids)))
+    return dict(rows)
+
+
+async def product_names(session: Session, ids: Collection[int]) -> Mapping[int, str]:
+    """Return the names of these products, active or not."""
+    rows = await session.fetch(PRODUCT_NAMES, ids=sorted(storable(ids)))
     return dict(rows)
 
 
