@@ -125,7 +125,7 @@ def resolve(
     if request.expected_version not in {None, sale.version}:
         return stale_version(sale, request.expected_version)
     if request.expected_parked not in (None, sale.parked):
-        text = f"La venta {sale.number} tiene otro contenido del cliente en conflicto desde entonces"
+        text = f"La venta {sale.number} tiene otro contenido del cliente en conflicto"
         return Refused("stale_version", text)
     if upload is None or known is None:
         return _remembered(_without_content(sale, request, at), words)

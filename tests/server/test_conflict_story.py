@@ -216,9 +216,7 @@ async def test_a_later_resolution_is_the_one_told(story: Story) -> None:
 
 
 async def test_a_retry_of_a_conflict_does_nothing(story: Story) -> None:
-    answer = await story.ana.post(
-        f"{SYNC}/retry/", {"sale_ids": [story.conflict["sale_id"]]}
-    )
+    answer = await story.ana.post(f"{SYNC}/retry/", {"sale_ids": [story.conflict["sale_id"]]})
 
     [row] = answer.json["results"]
     assert (answer.json["message"], row["status"]) == ("Nothing to retry", "conflict")

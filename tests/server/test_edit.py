@@ -664,3 +664,16 @@ async def test_the_held_content_before_a_correction_is_known_again(ana: Till, ma
     # Row 12: what is stored stays as it was.
     assert (result["status"], result["error"]) == ("error", NO_CUSTOMER)
     assert (await ana.sale(sale["sale_id"]))["sync_status"] == "synced"
+
+
+@pytest.mark.parametrize("said", [{}, {"payment_status": "paid"}])
+async def test_an_edit_of_a_held_sale_that_says_nothing_of_its_content_is_no_attempt(
+    ana: Till, marta: Till, said: Json
+) -> None:
+    sale = await held(ana)
+    before = await ana.sale(sale["sale_id"])
+
+    answer = await patch(marta, sale["sale_id"], {**said, "version": 1})
+
+    assert answer.status == 200
+    assert answer.json == {**before, **said}

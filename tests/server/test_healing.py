@@ -96,7 +96,7 @@ async def test_a_requested_retry_is_judged_within_five_seconds(daemon: Daemon) -
 
     async with asyncio.timeout(WITHIN_SECONDS):
         await ana.post("/api/v1/sales/sync/retry/", {"sale_ids": [refused["sale_id"]]})
-        while (status := await ana.status(refused["sale_id"]))["sync_status"] != "error":
+        while (status := await ana.status(refused["sale_id"]))["sync_status"] != "error":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     assert status["sync_attempt_count"] == 2

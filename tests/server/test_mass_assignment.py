@@ -104,9 +104,7 @@ async def test_an_upload_ignores_what_only_the_server_knows(daemon: Daemon) -> N
     ana = await daemon.till("ana")
     await ana.upload(make_sale())
     ignored = {
-        name: value
-        for name, value in FORBIDDEN.items()
-        if name not in {"local_id", "created_at"}
+        name: value for name, value in FORBIDDEN.items() if name not in {"local_id", "created_at"}
     }
 
     result = (await ana.upload(make_sale(**ignored, payment_status="paid"))).result

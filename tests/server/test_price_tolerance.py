@@ -124,9 +124,7 @@ async def test_a_resolution_leaves_the_warnings_of_the_content_that_won(
     await ana.upload({**sale, "notes": "b"})
     parked = (await ana.upload({**sale, "items": [make_item()]})).result
 
-    await ana.post(
-        f"{SYNC}/resolve/", {"sale_id": parked["sale_id"], "resolution": resolution}
-    )
+    await ana.post(f"{SYNC}/resolve/", {"sale_id": parked["sale_id"], "resolution": resolution})
 
     shown = await ana.sale(parked["sale_id"])
     assert len(shown["warnings"]) == (1 if resolution == "server_wins" else 0)
