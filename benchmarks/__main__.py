@@ -236,7 +236,7 @@ def report(engine: str, scale: Scale, figures: Figures) -> list[str]:
     lines += [
         "",
         f"Uploads of 10, 4 clients: {clean:.2f} ms on a gateway where nothing waits, "
-        f"{healing:.2f} ms beside {scale.held} sales in error of which imports heal a part in every round "
+        f"{healing:.2f} ms beside {scale.held} sales in error, a part of which heals each round "
         f"({healing / clean:.2f}).",
     ]
     return [*lines, ""]
