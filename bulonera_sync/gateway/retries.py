@@ -16,8 +16,8 @@ from bulonera_sync.uploads import SaleUpload, read_sale
 
 SCHEDULER = Actor("scheduler")
 
-# One transaction's worth: uploads come in between.
-BATCH = 100
+# One transaction's worth, short enough for an upload to wait behind.
+BATCH = 20
 
 RetryStatus = Literal["queued", "not_found", "already_synced", "conflict"]
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from time import monotonic
 
 from apscheduler.job import Job
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -17,6 +18,10 @@ logger = logging.getLogger("bulonera_sync")
 ALLOWANCES_SECONDS = 1
 # A retry asked for elsewhere, by another gateway or the command line, waits no longer than this.
 RETRIES_SECONDS = 2
+# After a batch of retries the writer is the uploads' for so many times as long: an import that
+# heals thousands must not slow the tills down.
+UPLOADS_SHARE = 3
+LONGEST_PAUSE = 0.5
 
 
 @asynccontextmanager
@@ -63,9 +68,11 @@ class DueRetries:
         try:
             while True:
                 self._is_asked = False
+                begun = monotonic()
                 judged = await self._gateway.retry_due()
                 if self._is_stopped or not (judged or self._is_asked):
                     return
+                await asyncio.sleep(min((monotonic() - begun) * UPLOADS_SHARE, LONGEST_PAUSE))
         finally:
             self._is_running = False
 

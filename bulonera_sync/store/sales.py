@@ -113,6 +113,17 @@ _DUE = (
 
 
 ANY_DUE = Statement(_DUE.limit(1))
+# What somebody asked for goes before what the schedule and imports have due.
+REQUESTED = Statement(
+    select(_sales.c.id)
+    .where(
+        text(schema.QUEUED),
+        _sales.c.next_attempt_at <= bindparam("now", type_=UtcTime()),
+    )
+    .order_by(_sales.c.next_attempt_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
 
 
 DUE = Statement(_DUE.limit(bindparam("limit", type_=Integer)).with_for_update(skip_locked=True))
@@ -275,11 +286,13 @@ async def is_any_due(session: Session, *, now: datetime) -> bool:
 
 
 async def claim_due(session: Session, *, now: datetime, limit: int) -> list[Sale]:
-    """Return the held sales whose next attempt is due, the longest overdue first.
+    """Return held sales whose next attempt is due: the requested ones, then the longest overdue.
 
     They are this transaction's until it ends: no other gateway takes the same ones.
     """
-    ids = [sale_id for (sale_id,) in await session.fetch(DUE, now=now, limit=limit)]
+    requested = await session.fetch(REQUESTED, now=now, limit=limit)
+    overdue = await session.fetch(DUE, now=now, limit=limit)
+    ids = list(dict.fromkeys(sale_id for (sale_id,) in (*requested, *overdue)))[:limit]
     found = await find_by_ids(session, ids) if ids else {}
     return [found[sale_id] for sale_id in ids]
 

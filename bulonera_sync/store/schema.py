@@ -135,6 +135,8 @@ UNSYNCED = "sync_status <> 'synced'"
 _UNSYNCED = text(UNSYNCED)
 DUE = "next_attempt_at IS NOT NULL"
 _DUE = text(DUE)
+QUEUED = "sync_status = 'pending'"
+_QUEUED = text(QUEUED)
 
 # What is pending is few among many: partial, so that the listing costs what it lists.
 Index("ix_sales_unsynced", sales.c.id, sqlite_where=_UNSYNCED, postgresql_where=_UNSYNCED)
@@ -145,6 +147,7 @@ Index(
     sqlite_where=_UNSYNCED,
     postgresql_where=_UNSYNCED,
 )
+Index("ix_sales_queued", sales.c.next_attempt_at, sqlite_where=_QUEUED, postgresql_where=_QUEUED)
 Index("ix_sales_due", sales.c.next_attempt_at, sqlite_where=_DUE, postgresql_where=_DUE)
 
 sale_items = Table(

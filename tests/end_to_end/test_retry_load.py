@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bulonera_sync.gateway import Gateway, open_gateway
+from bulonera_sync.gateway.retries import BATCH as RETRIED_AT_ONCE
 from bulonera_sync.sales import User
 from bulonera_sync.store.catalog import CatalogCustomer
 from tests.conftest import make_settings
@@ -66,10 +67,30 @@ async def test_only_what_is_due_or_healed_is_touched(store_url: str, clock: Cloc
     touched = {key for key, row in after.items() if row != before[key]}
     attempts = Counter(row[1] for row in after.values())
     assert idle == 0
-    assert batches == [100, 100, 100]
+    assert sum(batches) == 300
+    assert max(batches) <= RETRIED_AT_ONCE
     assert len(touched) == 300
     assert attempts == {1: HELD - 300, 2: 300}
     assert Counter(row[4] for row in after.values()) == {"error": HELD - 300, "synced": 300}
+
+
+async def test_what_a_person_asks_for_waits_behind_no_storm(store_url: str, clock: Clock) -> None:
+    async with open_gateway(make_settings(store_url), clock=clock, chance=lambda: 1.0) as gateway:
+        await gateway.import_rows("products", PRODUCTS)
+        ana = (await gateway.add_user("ana", "cashier"))[0]
+        await hold(gateway, ana, BATCH)
+        asked = make_sale(customer_id=99_999)
+        [refused] = await gateway.upload(ana, as_parsed(asked))
+        await gateway.import_rows("customers", customers(FIRST, BATCH))
+        await gateway.import_rows("customers", customers(99_999, 1))
+        clock.advance(60)
+        assert refused.sale_id is not None
+        await gateway.retry(ana, [refused.sale_id])
+
+        await gateway.retry_due()
+
+        found = await gateway.find_sale(ana, refused.sale_id)
+    assert found.sale.sync_status == "synced"
 
 
 async def test_what_failed_together_does_not_come_back_together(
@@ -120,5 +141,5 @@ async def test_uploads_come_between_the_batches_of_a_long_cycle(
         due = await query(
             store_url, "SELECT count(*) FROM sales WHERE sync_status = 'error' AND attempts <> 2"
         )
-    assert len(taken) == 10
+    assert len(taken) == 1_000 / RETRIED_AT_ONCE
     assert due == [(0,)]

@@ -126,6 +126,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_sales_queued",
+        "sales",
+        ["next_attempt_at"],
+        unique=False,
+        sqlite_where=sa.text("sync_status = 'pending'"),
+        postgresql_where=sa.text("sync_status = 'pending'"),
+    )
+    op.create_index(
         "ix_sales_unsynced",
         "sales",
         ["id"],
