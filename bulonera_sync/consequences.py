@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import assert_never
 
-from bulonera_sync.bodies import shorten
+from bulonera_sync.bodies import dump_exactly, shorten
 from bulonera_sync.changes import (
     Change,
     Circumstances,
@@ -51,7 +51,7 @@ from bulonera_sync.sales import (
 )
 from bulonera_sync.uploads import SaleUpload
 
-MAX_CUSTOMER_SAID = 60
+MAX_CUSTOMER_SAID = 200
 
 
 def first_receipt(upload: SaleUpload, known: Known, new: NewId, at: Circumstances) -> Sale:
@@ -218,7 +218,10 @@ def _customer_said(upload: SaleUpload) -> str | None:
     said = upload.raw.get("customer_id") if isinstance(upload.raw, dict) else None
     if upload.customer_id is not None:
         return str(upload.customer_id)
-    return None if said is None else json.dumps(shorten(said, MAX_CUSTOMER_SAID))
+    if said is None:
+        return None
+    text = dump_exactly(said)
+    return text if len(text) <= MAX_CUSTOMER_SAID else json.dumps(shorten(said, MAX_CUSTOMER_SAID))
 
 
 def _former_payload(known: Known) -> tuple[Copy, ...]:

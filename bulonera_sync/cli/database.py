@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bulonera_sync.config import StoreSettings
-    from bulonera_sync.gateway import Contents, Finding, Prospect
+    from bulonera_sync.gateway import Finding
+    from bulonera_sync.gateway.backups import Contents, Prospect
 
 app = typer.Typer(
     help="The database: its schema and its health.", no_args_is_help=True, rich_markup_mode=None
@@ -68,7 +69,7 @@ def backup(context: typer.Context, file: File) -> None:
 
     It is read over before it gets its name. For a Postgres, pg_dump and pg_restore must be on PATH.
     """
-    from bulonera_sync.gateway import back_up
+    from bulonera_sync.gateway.backups import back_up
 
     made = asyncio.run(back_up(settings_of(context).store, file))
     say(f"{file}: {_told(made.contents)}; {made.size_bytes} bytes.")
@@ -97,7 +98,7 @@ def restore(
     """
     from datetime import UTC, datetime
 
-    from bulonera_sync.gateway import restore, survey_restore
+    from bulonera_sync.gateway.backups import restore, survey_restore
 
     store = settings_of(context).store
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):

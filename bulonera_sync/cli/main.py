@@ -1,5 +1,6 @@
 """The command line's entry: which commands there are, and what an error comes to."""
 
+import gc
 import logging
 import os
 import secrets
@@ -13,7 +14,23 @@ from typing import Annotated
 import typer
 
 from bulonera_sync import __version__
-from bulonera_sync.cli import catalog, configuration, database, log, sales, serve, users
+from bulonera_sync.cli import (
+    catalog,
+    configuration,
+    conflicts,
+    database,
+    log,
+    pending,
+    quarantine,
+    resolutions,
+    retries,
+    sales,
+    serve,
+    statistics,
+    throttles,
+    users,
+    views,
+)
 from bulonera_sync.cli.invocations import Invocation
 from bulonera_sync.cli.output import complain, say
 from bulonera_sync.errors import (
@@ -45,12 +62,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve.serve)
+app.command()(pending.pending)
+app.command()(conflicts.conflicts)
+app.command()(views.show)
+app.command()(retries.retry)
+app.command()(statistics.stats)
 app.command()(sales.history)
 app.command()(sales.edit)
+app.command()(resolutions.resolve)
 app.command()(log.log)
 app.add_typer(users.users, name="user")
 app.add_typer(users.tokens, name="token")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(throttles.app, name="throttle")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(configuration.app, name="config")
 app.command()(configuration.init)
@@ -89,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done, 1 the operation failed, 2 wrong usage, 3 configuration, 4 database (contract 10).
     """
+    # A command ends before there is garbage worth collecting; `serve` turns it on again.
+    gc.disable()
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_letters(stream)
     invocation = Invocation()

@@ -1,6 +1,7 @@
 """`serve`: the daemon, from its lock to its orderly end."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -43,6 +44,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the daemon that the tills talk to, until SIGTERM or Ctrl-C."""
+    gc.enable()
     if data is not None and not demo:
         raise typer.BadParameter("it goes with --demo", param_hint="--data")
     settings = _with_port(settings_of(context), port)

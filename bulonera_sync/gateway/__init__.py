@@ -1,7 +1,6 @@
 """The one door: what the store, the HTTP side and the command line ask of the gateway."""
 
 from bulonera_sync.gateway.accounts import IssuedToken
-from bulonera_sync.gateway.backups import Backup, back_up, restore, survey_restore
 from bulonera_sync.gateway.doors import nobody_listens
 from bulonera_sync.gateway.edits import Moved, Settled
 from bulonera_sync.gateway.gateway import FoundSale, Gateway, open_gateway
@@ -9,7 +8,6 @@ from bulonera_sync.gateway.imports import CatalogImport
 from bulonera_sync.gateway.openings import prepare_store
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.store.audits import Finding
-from bulonera_sync.store.backups import Contents, Prospect
 from bulonera_sync.store.catalog import CatalogCustomer, CatalogKind, CatalogProduct, CatalogRow
 from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
@@ -19,13 +17,11 @@ from bulonera_sync.store.users import Account, TokenEntry
 
 __all__ = [
     "Account",
-    "Backup",
     "CatalogCustomer",
     "CatalogImport",
     "CatalogKind",
     "CatalogProduct",
     "CatalogRow",
-    "Contents",
     "Finding",
     "FoundSale",
     "Gateway",
@@ -33,16 +29,12 @@ __all__ = [
     "IssuedToken",
     "Moved",
     "PendingSale",
-    "Prospect",
     "QuarantinedSale",
     "RetryResult",
     "Settled",
     "Standing",
     "TokenEntry",
-    "back_up",
     "nobody_listens",
     "open_gateway",
     "prepare_store",
-    "restore",
-    "survey_restore",
 ]

@@ -18,6 +18,8 @@ from bulonera_sync.store.backups import (
     survey_sqlite,
 )
 
+__all__ = ["Backup", "Contents", "Prospect", "back_up", "restore", "survey_restore"]
+
 
 @dataclass(frozen=True, slots=True)
 class Backup:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from bulonera_sync.config import StoreSettings
 from bulonera_sync.errors import RefusedError, SchemaError, StoreUnavailableError
-from bulonera_sync.gateway import Gateway, back_up, open_gateway, restore, survey_restore
-from bulonera_sync.gateway.backups import Backup
+from bulonera_sync.gateway import Gateway, open_gateway
+from bulonera_sync.gateway.backups import Backup, back_up, restore, survey_restore
 from bulonera_sync.sales import User
 from bulonera_sync.store import dumps
 from bulonera_sync.store.backups import Spare, go_on
