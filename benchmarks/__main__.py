@@ -242,7 +242,7 @@ def report(engine: str, scale: Scale, figures: Figures) -> list[str]:
     lines += [
         "",
         f"Uploads of 10, 4 clients: {clean:.2f} ms on a gateway where nothing waits, "
-        f"{waiting:.2f} ms beside {scale.held} sales in error ({waiting / clean:.2f}), {healing:.2f} "
+        f"{waiting:.2f} ms beside {scale.held} in error ({waiting / clean:.2f}), {healing:.2f} "
         f"ms while an import heals a part of them ({healing / clean:.2f}).",
     ]
     return [*lines, ""]
