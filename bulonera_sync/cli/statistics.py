@@ -158,11 +158,11 @@ def _needs(state: State) -> Iterator[str]:
             "{count} sale is in conflict: bulonera-sync conflicts",
             "{count} sales are in conflict: bulonera-sync conflicts",
         )
-    if standing.quarantined:
+    if standing.quarantined_lately:
         yield plural(
-            standing.quarantined,
-            "{count} upload is in quarantine: bulonera-sync quarantine list",
-            "{count} uploads are in quarantine: bulonera-sync quarantine list",
+            standing.quarantined_lately,
+            "{count} upload went into quarantine this week: bulonera-sync quarantine list",
+            "{count} uploads went into quarantine this week: bulonera-sync quarantine list",
         )
     if not state.health.is_up:
         yield phrase(

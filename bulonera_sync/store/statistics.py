@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, func, select, text, true
 
@@ -10,6 +10,8 @@ from bulonera_sync.store import schema
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
 from bulonera_sync.store.types import UtcTime
+
+LATELY = timedelta(days=7)
 
 _sales = schema.sales
 _UNSYNCED = text(schema.UNSYNCED)
@@ -20,13 +22,18 @@ SKIPPED = "skipped "
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of the store: `sales` counts by sync_status, `oldest` is the oldest unsynced."""
+    """The state of the store; `sales` counts by sync_status.
+
+    Nothing leaves the quarantine: `quarantined_lately` counts what came, or came again, within a
+    week, and is what somebody should still look at.
+    """
 
     sales: Mapping[str, int]
     oldest_unsynced: datetime | None
     due: int
     dead: int
     quarantined: int
+    quarantined_lately: int
     last_uploads: Mapping[str, datetime | None]
 
 
@@ -49,6 +56,11 @@ DEAD = Statement(
     select(func.count()).select_from(_sales).where(_UNSYNCED, _sales.c.is_dead == true())
 )
 QUARANTINED = Statement(select(func.count()).select_from(schema.quarantine))
+QUARANTINED_SINCE = Statement(
+    select(func.count())
+    .select_from(schema.quarantine)
+    .where(schema.quarantine.c.last_received_at >= bindparam("since", type_=UtcTime()))
+)
 LAST_UPLOADS = Statement(
     select(schema.users.c.username, schema.users.c.last_upload_at).order_by(schema.users.c.id)
 )
@@ -67,5 +79,6 @@ async def standing(session: Session, *, now: datetime) -> Standing:
         due=(await session.fetch(DUE, now=now))[0][0],
         dead=(await session.fetch(DEAD))[0][0],
         quarantined=(await session.fetch(QUARANTINED))[0][0],
+        quarantined_lately=(await session.fetch(QUARANTINED_SINCE, since=now - LATELY))[0][0],
         last_uploads=dict(await session.fetch(LAST_UPLOADS)),
     )

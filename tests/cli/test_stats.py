@@ -78,7 +78,7 @@ def test_exit_code_says_whether_a_person_is_needed(run: Run, shop: Shop, ana: Us
     assert [line.strip().partition(":")[0] for line in head[1:]] == [
         "1 sale must be corrected",
         "1 sale is in conflict",
-        "1 upload is in quarantine",
+        "1 upload went into quarantine this week",
         "The daemon does not answer at http",
     ]
 
