@@ -35,6 +35,9 @@ from bulonera_sync.store.listings import PendingSale
 from bulonera_sync.store.sessions import Session, Work
 from bulonera_sync.uploads import SaleUpload, read_sale
 
+# Beyond so many sales a thread reads them, for others not to wait.
+READ_AT_ONCE = 10
+
 _Taken = tuple[Sequence[Submission], list[Outcome]]
 
 
@@ -60,7 +63,10 @@ class Gateway(Accounts, Throttles, Imports, Support):
         `texts` are the sales word for word, as a refused one is kept. Every outcome is on disk
         when this returns.
         """
-        read = await asyncio.to_thread(self._read, raw_sales, texts)
+        if len(raw_sales) > READ_AT_ONCE:
+            read = await asyncio.to_thread(self._read, raw_sales, texts)
+        else:
+            read = self._read(raw_sales, texts)
         at = self._circumstances(Actor.of(user))
         # A chance for each: what fails together must not come back together.
         submissions = [
