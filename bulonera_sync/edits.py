@@ -161,6 +161,11 @@ def corrected_payload(sale: Sale, said: Mapping[str, object]) -> str | None:
     return None if corrected == dump_exactly(payload) else corrected
 
 
+def wrong_corrections(upload: SaleUpload, said: Mapping[str, object]) -> tuple[Problem, ...]:
+    """Return what is wrong with a held sale's correction itself; the catalogue may still lack."""
+    return tuple(each for each in upload.own_problems() if _top_field(each) in said)
+
+
 def with_statuses(sale: Sale, said: Mapping[str, object]) -> Sale:
     """Return the sale with the payment and fiscal status that were said."""
     return replace(

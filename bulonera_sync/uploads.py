@@ -107,6 +107,16 @@ class SaleUpload:
     def product_ids(self) -> Iterator[int]:
         return (item.product_id for item in self.items if item.product_id is not None)
 
+    def own_problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the sale itself, whatever the catalogue holds."""
+        for problem in (self.local_id_problem, self.customer_problem, self.items_problem):
+            if problem:
+                yield problem
+        for item in self.items:
+            yield from (item.product_problem,) if item.product_problem else ()
+            yield from item.other_problems
+        yield from self.last_problems
+
     @property
     def says_all(self) -> bool:
         """Whether every item states its tax: what is said is then what is meant."""

@@ -1,7 +1,9 @@
 """Reading a catalogue file: CSV as a shop's office program writes it; all of it or nothing."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,21 +30,39 @@ REQUIRED = ("id", "name")
 TRUE_WORDS = frozenset({"", "1", "true", "sí", "si"})
 FALSE_WORDS = frozenset({"0", "false", "no"})
 MAX_TEXT = 500
+NUMBERS = ("price", "tax_percentage")
+
+# A line's number and its cells by column.
+Line = tuple[int, Mapping[str, str]]
+
+_FIELDS = {"active": "is_active"}
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+", re.ASCII)
 
 
 class _BadCellError(Exception):
     """A cell says nothing usable; the text says what would."""
 
 
-def read_catalog(path: Path, kind: CatalogKind) -> list[CatalogRow]:
-    """Return the rows of a CSV file (contract 10); raises `RefusedError` naming file and line."""
+@dataclass(frozen=True, slots=True)
+class CatalogFile:
+    """What a file says: its rows, and the columns that it has."""
+
+    rows: list[CatalogRow]
+    columns: frozenset[str]
+
+
+def read_catalog(path: Path, kind: CatalogKind) -> CatalogFile:
+    """Return what a CSV file says (contract 10); raises `RefusedError` naming file and line."""
     text = _text_of(path)
-    lines = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text))
+    # strict: a quote that is never closed would swallow the lines behind it as one name.
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text), strict=True)
     try:
         header = _header(path, next(lines, []), kind)
-        return list(_rows(path, lines, header, kind))
+        said = list(_lines(path, lines, header))
     except csv.Error as error:
         raise RefusedError(f"{path}: line {lines.line_num}: not CSV: {error}") from error
+    _refuse_ambiguous(path, said)
+    return CatalogFile(list(_rows(path, said, kind)), frozenset(_FIELDS.get(n, n) for n in header))
 
 
 def _text_of(path: Path) -> str:
@@ -81,28 +101,43 @@ def _header(path: Path, cells: Sequence[str], kind: CatalogKind) -> list[str]:
     return names
 
 
-def _rows(
-    path: Path, lines: "_csv.Reader", header: Sequence[str], kind: CatalogKind
-) -> Iterator[CatalogRow]:
-    first_lines: dict[int, int] = {}
-    make = _MAKERS[kind]
+def _lines(path: Path, lines: "_csv.Reader", header: Sequence[str]) -> Iterator[Line]:
     for cells in lines:
         if not any(cell.strip() for cell in cells):
             continue
-        place = f"{path}: line {lines.line_num}"
         if len(cells) != len(header):
             raise RefusedError(
-                f"{place}: {len(cells)} columns where the header has {len(header)}; a comma in "
-                f"a text or number needs quotes"
+                f"{path}: line {lines.line_num}: {len(cells)} columns where the header has "
+                f"{len(header)}; a separator inside a text or number needs quotes around it"
             )
-        said = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+        yield lines.line_num, dict(zip(header, map(str.strip, cells), strict=True))
+
+
+def _refuse_ambiguous(path: Path, said: Sequence[Line]) -> None:
+    """Refuse "1.500" where other numbers have a decimal comma: is it 1500 or 1.5?"""
+    if not any("," in cells.get(name, "") for _, cells in said for name in NUMBERS):
+        return
+    for number, cells in said:
+        for name in NUMBERS:
+            if _THOUSANDS.fullmatch(cells.get(name, "")):
+                plain = cells[name].replace(".", "")
+                raise RefusedError(
+                    f"{path}: line {number}: {name} {cells[name]} has a point and others a comma; "
+                    f"write {plain} or {cells[name].replace('.', ',')}"
+                )
+
+
+def _rows(path: Path, said: Sequence[Line], kind: CatalogKind) -> Iterator[CatalogRow]:
+    first_lines: dict[int, int] = {}
+    for number, cells in said:
+        place = f"{path}: line {number}"
         try:
-            row = make(said)
+            row = _MAKERS[kind](cells)
         except _BadCellError as error:
             raise RefusedError(f"{place}: {error}") from error
         if row.id in first_lines:
             raise RefusedError(f"{place}: id {row.id} stands in line {first_lines[row.id]} already")
-        first_lines[row.id] = lines.line_num
+        first_lines[row.id] = number
         yield row
 
 

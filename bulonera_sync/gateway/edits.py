@@ -16,6 +16,7 @@ from bulonera_sync.edits import (
     problems_with_held,
     read_overlay,
     with_statuses,
+    wrong_corrections,
 )
 from bulonera_sync.errors import NotFoundError
 from bulonera_sync.gateway.uploads import Submission, UploadRules, facts_about, judge
@@ -130,6 +131,9 @@ async def _correct(
         change = Change(sale, replace(marked, updated_at=at.now), (edited,))
         return await _saved(session, sale, change if marked != sale else None)
     upload = read_sale(parse_kept(payload), index=0, max_items=rules.max_items)
+    wrong = wrong_corrections(upload, said)
+    if wrong:
+        return Invalid(wrong)
     known = await facts_about(session, upload, sale)
     judged = judge(Submission(upload, sale.user_id, at), replace(known, sale=marked), rules)
     events = (edited, *judged.events)

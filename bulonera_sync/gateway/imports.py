@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bulonera_sync.gateway.catalogs import read_catalog
 from bulonera_sync.gateway.doors import Door
+from bulonera_sync.gateway.logbook import log_import
 from bulonera_sync.store import (
     catalog,
     sales,
@@ -33,24 +34,35 @@ class Imports(Door):
         self, kind: CatalogKind, path: Path, *, deactivate_missing: bool = False
     ) -> CatalogImport:
         """Bring a CSV file's rows in, all or none; raises `RefusedError` naming the line."""
-        rows = await asyncio.to_thread(read_catalog, path, kind)
-        return await self.import_rows(kind, rows, deactivate_missing=deactivate_missing)
+        read = await asyncio.to_thread(read_catalog, path, kind)
+        return await self.import_rows(
+            kind, read.rows, columns=read.columns, deactivate_missing=deactivate_missing
+        )
 
     async def import_rows(
-        self, kind: CatalogKind, rows: Sequence[CatalogRow], *, deactivate_missing: bool = False
+        self,
+        kind: CatalogKind,
+        rows: Sequence[CatalogRow],
+        *,
+        columns: frozenset[str] | None = None,
+        deactivate_missing: bool = False,
     ) -> CatalogImport:
-        """Bring rows in, all or none; what waited for one of them is due at once."""
+        """Bring rows in, all or none; what waited for one of them is due at once.
+
+        Of rows known already the `columns` are updated, all of them unless told.
+        """
         now = self._clock()
         active = [row.id for row in rows if row.is_active]
 
         async def bring(session: Session) -> CatalogImport:
             deactivated = await catalog.import_rows(
-                session, kind, rows, deactivate_missing=deactivate_missing
+                session, kind, rows, columns=columns, deactivate_missing=deactivate_missing
             )
             healing = await sales.heal(session, _WAITED[kind], active, now=now)
             return CatalogImport(len(rows), deactivated, healing)
 
         done = await self._store.write(bring)
+        log_import(kind, done.imported, done.deactivated, done.healing)
         if done.healing:
             self.when_due()
         return done

@@ -118,3 +118,9 @@ def _log_result(result: Result, context: dict[str, object], done: str, refused: 
             logger.warning(refused, extra={**context, "error": problems[0].message})
         case _ as missing:
             assert_never(missing)
+
+
+def log_import(kind: str, imported: int, deactivated: int, healing: int) -> None:
+    """Write one record about a catalogue that was brought in."""
+    counts = {"imported": imported, "deactivated": deactivated, "sales_due": healing}
+    logger.info("Catalog imported", extra={"catalog": kind, **counts})

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Integer, Table, bindparam, func, select, true, update
@@ -61,15 +62,22 @@ ACTIVE_PRODUCTS = Statement(
 )
 
 
-def _upsert(table: Table) -> Statement:
+_TABLES: Mapping[CatalogKind, Table] = {"customers": _customers, "products": _products}
+
+
+@cache
+def _upsert(kind: CatalogKind, columns: frozenset[str] | None) -> Statement:
+    table = _TABLES[kind]
     names = [column.name for column in table.columns]
     insert = upsert(table).values({name: bindparam(name) for name in names})
-    renewed = {name: getattr(insert.excluded, name) for name in names if name != "id"}
+    renewed = {
+        name: getattr(insert.excluded, name)
+        for name in names
+        if name != "id" and (columns is None or name in columns)
+    }
     return Statement(insert.on_conflict_do_update(index_elements=["id"], set_=renewed))
 
 
-_TABLES: Mapping[CatalogKind, Table] = {"customers": _customers, "products": _products}
-UPSERTS = {kind: _upsert(table) for kind, table in _TABLES.items()}
 DEACTIVATE_MISSING = {
     kind: Statement(
         update(table)
@@ -128,10 +136,14 @@ async def import_rows(
     kind: CatalogKind,
     rows: Sequence[CatalogRow],
     *,
+    columns: frozenset[str] | None = None,
     deactivate_missing: bool,
 ) -> int:
-    """Insert or update every row; return how many absent ones were made inactive."""
-    await session.execute_many(UPSERTS[kind], [_values(row) for row in rows])
+    """Insert or update every row; return how many absent ones were made inactive.
+
+    Of a row that is there, `columns` are updated, all of them for None.
+    """
+    await session.execute_many(_upsert(kind, columns), [_values(row) for row in rows])
     if not deactivate_missing:
         return 0
     ids = [row.id for row in rows]

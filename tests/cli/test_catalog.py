@@ -172,3 +172,37 @@ def test_a_hostile_name_is_listed_inert(run: Run, folder: Path) -> None:
         assert control not in as_table + as_json.out
     assert "[bold]x[/bold] :bolt:" in as_table
     assert as_json.json["results"][0]["name"].startswith("\x1b[31mroja")
+
+
+def test_a_quote_that_is_never_closed_swallows_no_line(run: Run, folder: Path) -> None:
+    file = folder / "customers.csv"
+    file.write_text('id,name\n1,"abierta\n2,b\n')
+
+    ran = run("catalog", "import", "customers", file)
+
+    assert ran.code == 1
+    assert "line 3: not CSV" in ran.stderr
+    assert rows_of(run, "customers") == []
+
+
+def test_a_column_that_is_left_out_stays_as_it_was(run: Run, folder: Path) -> None:
+    file = folder / "customers.csv"
+    file.write_text("id,name,tax_id,active\n1,Juan,20-1-7,no\n")
+    run("catalog", "import", "customers", file)
+    file.write_text("id,name\n1,Juan Pérez\n", "utf-8")
+
+    run("catalog", "import", "customers", file)
+
+    [row] = rows_of(run, "customers")
+    assert row == {"id": 1, "name": "Juan Pérez", "tax_id": "20-1-7", "active": False}
+
+
+def test_a_point_among_decimal_commas_is_not_guessed_at(run: Run, folder: Path) -> None:
+    file = folder / "products.csv"
+    file.write_text("id;name;price\n1;Clavo;0,50\n2;Amoladora;1.500\n")
+
+    ran = run("catalog", "import", "products", file)
+
+    assert ran.code == 1
+    assert "line 3: price 1.500 has a point and others a comma; write 1500 or 1,500" in ran.stderr
+    assert rows_of(run, "products") == []

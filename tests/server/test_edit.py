@@ -677,3 +677,19 @@ async def test_an_edit_of_a_held_sale_that_says_nothing_of_its_content_is_no_att
 
     assert answer.status == 200
     assert answer.json == {**before, **said}
+
+
+async def test_a_correction_that_is_wrong_itself_is_refused_and_changes_nothing(
+    daemon: Daemon,
+) -> None:
+    ana = await daemon.till("ana")
+    marta = await daemon.till("marta", "manager")
+    held = (await ana.upload(make_sale(customer_id=999))).result
+    before = await marta.sale(held["sale_id"])
+
+    wrong = {"version": 1, "status": "foo"}
+    answer = await marta.send("PATCH", f"/api/v1/sales/{held['sale_id']}/", json=wrong)
+
+    assert answer.status == 400
+    assert answer.json["code"] == "status_invalid"
+    assert await marta.sale(held["sale_id"]) == before
