@@ -1,5 +1,6 @@
 """Who comes in, and how often: every sync endpoint stands behind this."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from time import monotonic
@@ -11,6 +12,8 @@ from bulonera_sync.server import answers
 from bulonera_sync.server.keys import BAD_TOKENS, GATEWAY, GRANT, USER
 from bulonera_sync.server.requests import RefusedRequest
 from bulonera_sync.throttle import Grant
+
+logger = logging.getLogger("bulonera_sync")
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -49,6 +52,8 @@ def _bad_token(request: web.Request) -> web.Response:
     wait = request.app[BAD_TOKENS].wait_seconds(request.remote or "", monotonic())
     if wait:
         return _throttled(wait)
+    # At most ten a minute from one address: a till with an old token is found by it.
+    logger.warning("Authentication failed", extra={"address": request.remote, "path": request.path})
     return answers.detail("Invalid token.", HTTPStatus.UNAUTHORIZED, _CHALLENGE)
 
 
