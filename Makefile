@@ -10,11 +10,11 @@ LOCK := $(UV) --no-config pip compile --quiet --universal --python-version 3.11 
 	--custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check reference bench locale lock clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
-	do printf '  make %-7s %s\n' "$$name" "$$text"; done
+	do printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 run: .venv/.runtime ## Start a demo gateway; more options in ARGS="--port 9000"
 	@exec $(BIN)/bulonera-sync serve --demo $(ARGS)
@@ -30,8 +30,14 @@ check: .venv/.dev ## Check style, types and who imports whom
 	imports=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$imports"; status=1; }; \
 	[ $$status = 0 ] && echo "Style, types and imports are as they should be."
 
+reference: .venv/.dev ## Write docs/cli.md anew from the commands
+	@$(BIN)/python -m bulonera_sync.cli.reference > docs/cli.md
+
 bench: .venv/.dev ## Measure speed; more options in ARGS
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+locale: .venv/.dev ## Gather the texts of the command line into its catalogue, and compile it
+	@$(BIN)/python -m tools.catalogues
 
 # uv is needed for this target alone. Versions stay unless ARGS=--upgrade asks for newer ones.
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv); newer versions with ARGS=--upgrade

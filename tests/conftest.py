@@ -19,6 +19,9 @@ from tests.http import Daemon, running_daemon
 from tests.postgres import PostgresServer, postgres_or_reason
 from tests.threads import run_apart
 
+# The tests read the texts of the source, whatever the machine speaks.
+os.environ["BULONERA_LANG"] = "en"
+
 _TEMPLATE = "template_gateway"
 _databases = count(1)
 

@@ -6,16 +6,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bulonera_sync.cli.invocations import read, write
-from bulonera_sync.cli.output import AsJson, complain, listing, print_json, print_table, say
+from bulonera_sync.cli.output import (
+    AsJson,
+    listing,
+    print_json,
+    print_table,
+    say,
+    tell_rest,
+)
+from bulonera_sync.cli.words import amount, phrase, quantity
 from bulonera_sync.money import format_price
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulonera_sync.gateway import CatalogImport, CatalogRow, Gateway
 
 Kind = Literal["customers", "products"]
 KindArgument = Annotated[Kind, typer.Argument(metavar="customers|products")]
 
 MAX_ROWS = 1_000_000
+PHRASES = ("customers", "products")
+
+# How a person writes a column's number.
+FORMS = {"price": amount, "tax_percentage": quantity}
 
 app = typer.Typer(
     help="The catalogue: customers and products that a sale may name.",
@@ -51,7 +65,13 @@ def import_file(
     if as_json:
         print_json({"imported": done.imported, "deactivated": done.deactivated})
         return
-    say(f"Imported {done.imported} {kind}, made {done.deactivated} inactive.")
+    text = phrase(
+        "Imported {count} {kind}, made {inactive} inactive.",
+        count=done.imported,
+        kind=phrase(kind),
+        inactive=done.deactivated,
+    )
+    say(text)
 
 
 @app.command("list")
@@ -70,12 +90,23 @@ def list_rows(
         print_json(listing(rows, total=total))
         return
     print_table(
-        rows,
-        empty=f"No {kind} yet, so no sale can be taken: "
-        f"bulonera-sync catalog import {kind} FILE brings them.",
+        [_in_words(row) for row in rows],
+        empty=phrase(
+            "No {kind} yet, so no sale can be taken: bulonera-sync catalog import {word} FILE "
+            "brings them.",
+            kind=phrase(kind),
+            word=kind,
+        ),
     )
-    if len(rows) < total:
-        complain(f"These are {len(rows)} of {total}; --limit {total} shows all.")
+    tell_rest(len(rows), total)
+
+
+def _in_words(row: "Mapping[str, object]") -> "Mapping[str, object]":
+    """Return a row with its numbers as a person writes them."""
+    return {
+        name: FORMS[name](str(value)) if name in FORMS and value is not None else value
+        for name, value in row.items()
+    }
 
 
 def _row(row: "CatalogRow") -> dict[str, object]:

@@ -11,6 +11,8 @@ import typer
 
 from bulonera_sync.cli.invocations import invocation_of, prepare, settings_of
 from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say
+from bulonera_sync.cli.sentences import reason
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import RefusedError
 
 app = typer.Typer(
@@ -36,11 +38,14 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def check(context: typer.Context) -> None:
     """Say whether the settings are right, and exit with 3 if they are not."""
-    say(f"{_source(settings_of(context).source)} Everything is right.")
+    source = _source(settings_of(context).source)
+    say(phrase("{source} Everything is right.", source=source))
 
 
 def _source(file: Path | None) -> str:
-    return f"Settings of {file}." if file else "There is no config.toml: these are the defaults."
+    if file is None:
+        return phrase("There is no config.toml: these are the defaults.")
+    return phrase("Settings of {file}.", file=file)
 
 
 def init(
@@ -54,7 +59,8 @@ def init(
 ) -> None:
     """Write a config.toml and prepare its database."""
     if invocation_of(context).config is not None:
-        raise typer.BadParameter("init writes a file of its own; name its folder instead of one")
+        text = phrase("init writes a file of its own; name its folder instead of one")
+        raise typer.BadParameter(text)
     file = folder / "config.toml"
     copy = _put_aside(file) if force else None
     _write_example(file)
@@ -63,8 +69,9 @@ def init(
     settings = settings_of(context)
     asyncio.run(prepare(settings))
     if copy is not None:
-        say(f"The former {file.name} is kept as {copy}.")
-    say(f"Wrote {file} and prepared {settings.store.shown_url}.")
+        say(phrase("The former {name} is kept as {copy}.", name=file.name, copy=copy))
+    url = settings.store.shown_url
+    say(phrase("Wrote {file} and prepared {url}.", file=file, url=url))
     _tell_next(file)
 
 
@@ -76,7 +83,8 @@ def _put_aside(file: Path) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RefusedError(f"{file} can't be put aside: {error.strerror}") from error
+        text = phrase("{file} can't be put aside: {why}", file=file, why=reason(error))
+        raise RefusedError(text) from error
 
 
 def _write_example(file: Path) -> None:
@@ -87,9 +95,11 @@ def _write_example(file: Path) -> None:
         # For its owner alone: a database's password may come to stand in it.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise RefusedError(f"{file} is there already; --force writes a new one over it") from error
+        text = phrase("{file} is there already; --force writes a new one over it", file=file)
+        raise RefusedError(text) from error
     except OSError as error:
-        raise RefusedError(f"{file} can't be written: {error.strerror}") from error
+        text = phrase("{file} can't be written: {why}", file=file, why=reason(error))
+        raise RefusedError(text) from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(read_example())
 
@@ -98,14 +108,15 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RefusedError(f"{folder} can't be made: {error.strerror}") from error
+        text = phrase("{file} can't be made: {why}", file=folder, why=reason(error))
+        raise RefusedError(text) from error
 
 
 def _tell_next(file: Path) -> None:
     command = "bulonera-sync"
     if file.parent.resolve() != Path.cwd():
         command = f"{command} --config {shlex.quote(str(file))}"
-    say("What comes next:")
+    say(phrase("What comes next:"))
     for line in (
         "catalog import customers FILE.csv",
         "catalog import products FILE.csv",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, listing, print_json, time_text
+from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest, time_text
 from bulonera_sync.cli.pending import (
     Choice,
     LimitOption,
@@ -17,7 +17,6 @@ from bulonera_sync.cli.pending import (
     document_of,
     find,
     since_of,
-    tell_rest,
 )
 from bulonera_sync.cli.words import ago, joined, phrase, plural
 from bulonera_sync.errors import NotFoundError
@@ -152,9 +151,11 @@ def _cells(dispute: Dispute, now: datetime) -> Sequence[str]:
 
 
 def _difference(conflict: "ConflictFound") -> str:
+    from bulonera_sync.cli.rows import field_name
     from bulonera_sync.sales import differing_fields
 
-    fields = joined(differing_fields(conflict.server, conflict.client), most=10)
+    differing = differing_fields(conflict.server, conflict.client)
+    fields = joined([field_name(name) for name in differing], most=10)
     why = code_in_words(conflict.code)
     return phrase("{fields}: {why}", fields=fields or phrase("nothing"), why=why)
 

@@ -7,6 +7,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
+from bulonera_sync.cli.sentences import retold
 from bulonera_sync.cli.words import phrase
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def ask(server: "ServerSettings") -> Health:
             body = answer.read(MAX_BYTES)
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        return Health(address, getattr(reason, "strerror", None) or str(reason))
+        return Health(address, retold(getattr(reason, "strerror", None) or str(reason)))
     return Health(address, None if _is_ours(body) else phrase("something else answers there"))
 
 

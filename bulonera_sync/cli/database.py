@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bulonera_sync.cli.invocations import prepare, read, settings_of
-from bulonera_sync.cli.output import AsJson, complain, print_json, say, time_text
+from bulonera_sync.cli.output import AsJson, agreed, complain, print_json, say
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from bulonera_sync.config import StoreSettings
     from bulonera_sync.gateway import Finding
     from bulonera_sync.gateway.backups import Contents, Prospect
+
+# What the databases' counts are of.
+PHRASES = ("users", "customers", "products", "sales", "quarantine")
 
 app = typer.Typer(
     help="The database: its schema and its health.", no_args_is_help=True, rich_markup_mode=None
@@ -30,7 +34,7 @@ def upgrade(context: typer.Context) -> None:
     """Make the database, or bring its schema up to date (a populated SQLite file is copied)."""
     settings = settings_of(context)
     asyncio.run(prepare(settings))
-    say(f"{settings.store.shown_url} is up to date.")
+    say(phrase("{url} is up to date.", url=settings.store.shown_url))
 
 
 @app.command()
@@ -43,13 +47,16 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     for finding in findings:
         complain(f"{finding.place}: {finding.text}")
     if findings:
-        raise RefusedError(
-            f"{settings.store.shown_url} is damaged in {len(findings)} places; stop the daemon, "
-            f"keep the database as it is and restore a backup beside it"
+        text = phrase(
+            "{url} is damaged in {count} places; stop the daemon, keep the database as it is and "
+            "restore a backup beside it",
+            url=settings.store.shown_url,
+            count=len(findings),
         )
+        raise RefusedError(text)
     if not as_json:
-        told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        say(f"{settings.store.shown_url} is sound and its schema is current: {told}.")
+        facts = {"url": settings.store.shown_url, "told": _counts(counts)}
+        say(phrase("{url} is sound and its schema is current: {told}.", **facts))
 
 
 def _print_examination(
@@ -72,7 +79,8 @@ def backup(context: typer.Context, file: File) -> None:
     from bulonera_sync.gateway.backups import back_up
 
     made = asyncio.run(back_up(settings_of(context).store, file))
-    say(f"{file}: {_told(made.contents)}; {made.size_bytes} bytes.")
+    facts = {"file": file, "told": _told(made.contents), "size": made.size_bytes}
+    say(phrase("{file}: {told}; {size} bytes.", **facts))
 
 
 @app.command()
@@ -102,10 +110,11 @@ def restore(
 
     store = settings_of(context).store
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise RefusedError(
-            f"restoring replaces {store.shown_url}, and there is no terminal to ask on; "
-            f"--yes agrees to it"
+        text = phrase(
+            "restoring replaces {url}, and there is no terminal to ask on; --yes agrees to it",
+            url=store.shown_url,
         )
+        raise RefusedError(text)
     with _without_daemon(store):
         prospect = asyncio.run(survey_restore(store, file))
         _refuse_unknown_numbers(store, prospect, skip)
@@ -113,21 +122,27 @@ def restore(
             _ask(store, file, prospect)
         now = datetime.now(UTC)
         restored, findings = asyncio.run(restore(store, file, now=now, spare=skip or 0))
-    say(f"{store.shown_url} is restored: {_told(restored.contents)}.")
+    told = _told(restored.contents)
+    say(phrase("{url} is restored: {told}.", url=store.shown_url, told=told))
     if restored.kept is not None:
-        say(f"What was there before is kept in {restored.kept}.")
+        say(phrase("What was there before is kept in {file}.", file=restored.kept))
     if prospect.present is None and skip is None:
-        complain(
-            f"Warning: no database was there, so numbers issued after the backup "
-            f"({_age(prospect.backup)}) are not known and would be issued again; if sales were "
-            f"taken since, restore once more with --skip N"
+        text = phrase(
+            "Warning: no database was there, so numbers issued after the backup ({age}) are not "
+            "known and would be issued again; if sales were taken since, restore once more with "
+            "--skip N",
+            age=_age(prospect.backup),
         )
+        complain(text)
     if findings:
         first = findings[0]
-        raise RefusedError(
-            f"the backup is restored and damaged in {len(findings)} places, the first: "
-            f"{first.place} {first.text}; bulonera-sync db check shows them"
+        text = phrase(
+            "the backup is restored and damaged in {count} places, the first: {first}; "
+            "bulonera-sync db check shows them",
+            count=len(findings),
+            first=f"{first.place} {first.text}",
         )
+        raise RefusedError(text)
 
 
 @contextmanager
@@ -143,34 +158,45 @@ def _without_daemon(store: "StoreSettings") -> Iterator[None]:
             stack.enter_context(only_daemon_on(store.sqlite_path))
         except RefusedError as error:
             who = str(error).partition(";")[0]
-            raise RefusedError(f"{who}; stop it before you restore") from error
+            raise RefusedError(phrase("{who}; stop it before you restore", who=who)) from error
         yield
 
 
 def _refuse_unknown_numbers(store: "StoreSettings", prospect: "Prospect", skip: int | None) -> None:
     if prospect.problem is not None and skip is None:
-        raise RefusedError(
-            f"{store.shown_url} can't be read ({prospect.problem}), so which numbers it issued "
-            f"after the backup ({_age(prospect.backup)}) is not known; --skip N leaves N of them "
-            f"unused: more than can have been sold since"
+        text = phrase(
+            "{url} can't be read ({why}), so which numbers it issued after the backup ({age}) is "
+            "not known; --skip N leaves N of them unused: more than can have been sold since",
+            url=store.shown_url,
+            why=prospect.problem,
+            age=_age(prospect.backup),
         )
+        raise RefusedError(text)
 
 
 def _ask(store: "StoreSettings", file: Path, prospect: "Prospect") -> None:
     present = prospect.present
-    now = _told(present) if present else prospect.problem or "nothing yet"
-    say(f"Now, {store.shown_url}: {now}.")
-    say(f"The backup, {file}: {_told(prospect.backup)}.")
-    say("Users, tokens and allowances become the backup's. What is there now is kept in a file.")
-    if not typer.confirm("Replace what is there now by the backup?"):
-        raise RefusedError("nothing was restored, as you said")
+    now = _told(present) if present else prospect.problem or phrase("nothing yet")
+    say(phrase("Now, {url}: {told}.", url=store.shown_url, told=now))
+    say(phrase("The backup, {file}: {told}.", file=file, told=_told(prospect.backup)))
+    say(
+        phrase(
+            "Users, tokens and allowances become the backup's. What is there now is kept in a file."
+        )
+    )
+    if not agreed(phrase("Replace what is there now by the backup?")):
+        raise RefusedError(phrase("nothing was restored, as you said"))
 
 
 def _told(contents: "Contents") -> str:
-    counts = ", ".join(f"{count} {name}" for name, count in contents.counts.items())
-    return f"{counts}; {_age(contents)}"
+    return f"{_counts(contents.counts)}; {_age(contents)}"
+
+
+def _counts(counts: "Mapping[str, int]") -> str:
+    return ", ".join(f"{count} {phrase(name)}" for name, count in counts.items())
 
 
 def _age(contents: "Contents") -> str:
-    latest = time_text(contents.latest)
-    return "no sale yet" if latest is None else f"the last change at {latest}"
+    if contents.latest is None:
+        return phrase("no sale yet")
+    return phrase("the last change at {time:%Y-%m-%d %H:%M:%S} UTC", time=contents.latest)

@@ -10,6 +10,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from bulonera_sync.cli.output import say
+from bulonera_sync.cli.sentences import reason
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.config import Settings
 from bulonera_sync.demo import catalogue
 from bulonera_sync.errors import NotFoundError, RefusedError
@@ -31,10 +33,14 @@ def demo_settings(settings: Settings, folder: Path | None) -> Iterator[Settings]
         with TemporaryDirectory(
             prefix="bulonera-sync-demo-", ignore_cleanup_errors=True
         ) as temporary:
-            say(f"Demo data in {temporary}, removed at the end (--data DIR keeps it).")
+            text = phrase(
+                "Demo data in {folder}, removed at the end (--data DIR keeps it).",
+                folder=temporary,
+            )
+            say(text)
             yield _settings_in(settings, Path(temporary))
         return
-    say(f"Demo data in {folder}, kept for the next time.")
+    say(phrase("Demo data in {folder}, kept for the next time.", folder=folder))
     yield _settings_in(settings, _made(folder).absolute())
 
 
@@ -42,7 +48,8 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RefusedError(f"{folder} can't be made: {error.strerror}") from error
+        text = phrase("{file} can't be made: {why}", file=folder, why=reason(error))
+        raise RefusedError(text) from error
     return folder
 
 
@@ -59,12 +66,13 @@ async def greet_with_demo(gateway: Gateway, address: str) -> None:
     await _bring_catalogue(gateway)
     tokens = {name: await _issue_token(gateway, name) for name in USERS}
     for name, role in USERS.items():
-        say(f"Token of {role} {name}: {tokens[name]}")
-    say("Upload a sale, from another terminal:")
+        facts = {"role": phrase(role), "name": name, "token": tokens[name]}
+        say(phrase("Token of {role} {name}: {token}", **facts))
+    say(phrase("Upload a sale, from another terminal:"))
     say("")
     say(upload_command(address, tokens[CASHIER]))
     say("")
-    say(f"Ready at {address} (Ctrl-C ends it)")
+    say(phrase("Ready at {address} (Ctrl-C ends it)", address=address))
 
 
 async def _bring_catalogue(gateway: Gateway) -> None:

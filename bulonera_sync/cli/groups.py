@@ -18,7 +18,40 @@ Kind = Literal["refused", "waiting", "conflict", "queued"]
 KINDS: tuple[Kind, ...] = ("refused", "waiting", "conflict", "queued")
 
 _ID = re.compile(r"id=(\d+)", re.ASCII)
-_MISSING = {"customer_not_found": "customer {id}", "product_not_found": "product {id}"}
+_MISSING = ("customer_not_found", "product_not_found")
+
+# The codes as words: they are stable, and a sale's own message stands with it.
+PHRASES = (
+    "created at invalid",
+    "customer invalid",
+    "customer required",
+    "discount type invalid",
+    "discount type required",
+    "discount value invalid",
+    "discount value out of range",
+    "discount value required",
+    "items required",
+    "local id in use",
+    "local id invalid",
+    "local id required",
+    "notes invalid",
+    "notes too long",
+    "product invalid",
+    "product required",
+    "quantity invalid",
+    "quantity not positive",
+    "quantity required",
+    "status invalid",
+    "tax percentage invalid",
+    "tax percentage out of range",
+    "too many items",
+    "unit price invalid",
+    "unit price negative",
+    "unit price required",
+    "unknown field",
+    "unknown item field",
+    "version invalid",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +91,10 @@ def missing_of(problems: Iterable[Problem]) -> tuple[str, ...]:
 def _missing(problems: Iterable[Problem]) -> Iterator[str]:
     for problem in problems:
         found = _ID.search(problem.message)
-        if problem.code in _MISSING and found:
-            yield phrase(_MISSING[problem.code], id=found[1])
+        if problem.code == "customer_not_found" and found:
+            yield phrase("customer {id}", id=found[1])
+        if problem.code == "product_not_found" and found:
+            yield phrase("product {id}", id=found[1])
 
 
 def _wrong(problems: Iterable[Problem]) -> tuple[str, ...]:
@@ -147,8 +182,7 @@ def heading_of(group: Group) -> str:
 
 
 def code_words(codes: Sequence[str]) -> str:
-    """Return a code as words: it is stable, and its message stands with each sale."""
-    return ", ".join(code.replace("_", " ") for code in codes)
+    return ", ".join(phrase(code.replace("_", " ")) for code in codes)
 
 
 def advice_of(group: Group) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from bulonera_sync.cli.output import complain
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -103,4 +104,7 @@ async def prepare(settings: "Settings") -> None:
     copy = await prepare_store(settings.store, now=datetime.now(UTC))
     if copy is not None:
         # On stderr: a command's stdout may be one JSON document.
-        complain(f"The database was copied to {copy} before its schema was brought up to date.")
+        text = phrase(
+            "The database was copied to {copy} before its schema was brought up to date.", copy=copy
+        )
+        complain(text)

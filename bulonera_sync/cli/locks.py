@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from bulonera_sync.cli.sentences import reason
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import RefusedError, StoreUnavailableError
 
 if sys.platform == "win32":
@@ -35,12 +37,14 @@ def only_daemon_on(database: Path) -> Iterator[None]:
         try:
             _try_lock(file)
         except (BlockingIOError, PermissionError) as error:
-            raise RefusedError(
-                f"another daemon{_holder(file)} serves {database}; stop it first, or give this one "
-                f"another [store] url"
-            ) from error
+            text = phrase(
+                "{who} serves {database}; stop it first, or give this one another [store] url",
+                who=_holder(file),
+                database=database,
+            )
+            raise RefusedError(text) from error
         except OSError as error:
-            text = f"{file.name} can't be locked: {error.strerror}"
+            text = phrase("{file} can't be locked: {why}", file=file.name, why=reason(error))
             raise StoreUnavailableError(text) from error
         _sign(file)
         yield
@@ -58,9 +62,12 @@ def _open_lock_file(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise StoreUnavailableError(
-            f"{path} can't be made: {error.strerror}; the daemon needs to write in that folder"
-        ) from error
+        text = phrase(
+            "{file} can't be made: {why}; the daemon needs to write in that folder",
+            file=path,
+            why=reason(error),
+        )
+        raise StoreUnavailableError(text) from error
     with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
         yield file
 
@@ -73,7 +80,9 @@ def _sign(file: IO[str]) -> None:
 
 
 def _holder(file: IO[str]) -> str:
-    """Return which process holds the lock, in words; nothing while that isn't written."""
+    """Return who holds the lock, in words: which process, once that is written."""
     file.seek(0)
     process = file.readline().strip()
-    return f" (process {process})" if process.isdigit() else ""
+    if not process.isdigit():
+        return phrase("another daemon")
+    return phrase("another daemon (process {process})", process=process)

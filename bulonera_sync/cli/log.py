@@ -33,6 +33,8 @@ from bulonera_sync.cli.log_files import (
 )
 from bulonera_sync.cli.output import complain, inert, listing, print_json, say, time_text
 from bulonera_sync.cli.sales import sale_key
+from bulonera_sync.cli.sentences import retold
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import NotFoundError, SchemaError, StoreUnavailableError
 from bulonera_sync.log_lines import INDENT, MODULE, Entry
 
@@ -60,9 +62,7 @@ def log(
     ] = False,
     number: Annotated[
         int | None,
-        typer.Option(
-            "-n", metavar="N", min=0, help=f"How many, {DEFAULT_NUMBER} unless --since is given."
-        ),
+        typer.Option("-n", metavar="N", min=0, help="How many, 20 unless --since is given."),
     ] = None,
     level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None,
@@ -97,7 +97,8 @@ def log(
         show = _json_line if as_json else _text
         file = files.newest()
         if file is None:
-            complain(f"Waiting for {settings.file}, which isn't there yet.")
+            text = phrase("Waiting for {file}, which isn't there yet.", file=settings.file)
+            complain(text)
         _follow(files, file, count, tests, show)
         return
     events = _last_events(files, files.newest(), None, count, tests)
@@ -106,7 +107,8 @@ def log(
     elif events:
         _write(events, _text)
     else:
-        say("No such events." if tests else f"No events yet in {settings.file}.")
+        nothing = phrase("No events yet in {file}.", file=settings.file)
+        say(phrase("No such events.") if tests else nothing)
 
 
 def _follow(
@@ -157,10 +159,10 @@ def _time(said: str) -> datetime:
         time = datetime.fromisoformat(said.strip())
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{inert(said)!r} is no time; say 30m, 2h or 3d, or 2026-02-16T12:00 (UTC)",
-            param_hint="'--since'",
-        ) from None
+        text = phrase(
+            "{said!r} is no time; say 30m, 2h or 3d, or 2026-02-16T12:00 (UTC)", said=inert(said)
+        )
+        raise typer.BadParameter(text, param_hint="'--since'") from None
 
 
 def _about_sale(context: typer.Context, said: str) -> Test:
@@ -174,7 +176,9 @@ def _about_sale(context: typer.Context, said: str) -> Test:
         found = read(context, find).sale
     except (NotFoundError, StoreUnavailableError, SchemaError) as error:
         # One that was refused was never kept, and still has its records.
-        complain(f"{error}; these are the records that name {said} itself")
+        why = retold(str(error))
+        text = phrase("{why}; these are the records that name {said} itself", why=why, said=said)
+        complain(text)
         return names_any(dict.fromkeys(("sale_id", "local_id", "sale_number"), said.strip()))
     return names_any({"sale_id": str(found.id), "local_id": found.local_id})
 
@@ -188,7 +192,8 @@ def _by_user(context: typer.Context, name: str) -> Test:
     try:
         return names_any({"user_id": str(read(context, find).id)})
     except (StoreUnavailableError, SchemaError) as error:
-        complain(f"{error}; these are the records with user_id {name}")
+        why = retold(str(error))
+        complain(phrase("{why}; these are the records with user_id {name}", why=why, name=name))
         return names_any({"user_id": name})
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bulonera_sync.cli.log_events import Cutter, Event, begins_event, cut_backwards
 from bulonera_sync.cli.output import complain
+from bulonera_sync.cli.sentences import reason
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import RefusedError
 
 BLOCK = 64 * 1024
@@ -82,7 +84,7 @@ class LogFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(path, error.strerror) from error
+            raise _unreadable(path, reason(error)) from error
 
     def _place(self, file: FileIO) -> int | None:
         # From the current one on, as files move: one that moves meanwhile is met all the same.
@@ -121,17 +123,17 @@ def _is(file: FileIO, seen: Seen) -> bool:
 def _open(seen: Seen) -> FileIO | None:
     path, status = seen
     if not stat.S_ISREG(status.st_mode):
-        raise _unreadable(path, "it is no regular file")
+        raise _unreadable(path, phrase("it is no regular file"))
     try:
         return FileIO(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _unreadable(path, error.strerror) from error
+        raise _unreadable(path, reason(error)) from error
 
 
-def _unreadable(path: Path, reason: str | None) -> RefusedError:
-    return RefusedError(f"the log {path} can't be read: {reason}")
+def _unreadable(path: Path, why: str) -> RefusedError:
+    return RefusedError(phrase("the log {file} can't be read: {why}", file=path, why=why))
 
 
 def size_of(file: FileIO) -> int:
@@ -226,7 +228,10 @@ class Follower:
         if newer is not None:
             former, self._file = self._file, newer
             if self._files.has_outrun(former):
-                complain("The log was rotated faster than it was read: events may be missing here.")
+                text = phrase(
+                    "The log was rotated faster than it was read: events may be missing here."
+                )
+                complain(text)
             return self._finish(former)
         if time.monotonic() - self._grew_at < self._quiet:
             return None

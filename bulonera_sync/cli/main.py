@@ -32,7 +32,10 @@ from bulonera_sync.cli import (
     views,
 )
 from bulonera_sync.cli.invocations import Invocation
+from bulonera_sync.cli.languages import choose_language, is_source
 from bulonera_sync.cli.output import complain, say
+from bulonera_sync.cli.sentences import retold
+from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import (
     BuloneraError,
     ConfigError,
@@ -52,6 +55,8 @@ EXIT_CODES: Sequence[tuple[type[BuloneraError], int]] = (
 UNEXPECTED = 1
 INTERRUPTED = 130
 PIPE_CLOSED = 1
+# A shell that wants to know what a word may be sets it.
+COMPLETION_VARIABLE = "_BULONERA_SYNC_COMPLETE"
 
 # Plain help: rich would take as long to import as a light command to run.
 app = typer.Typer(
@@ -116,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # A command ends before there is garbage worth collecting; `serve` turns it on again.
     gc.disable()
+    choose_language(os.environ)
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_letters(stream)
     invocation = Invocation()
@@ -126,19 +132,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _let_go_of_stdout()
         return PIPE_CLOSED
     except BuloneraError as error:
-        complain(f"Error: {error}")
+        complain(phrase("Error: {what}", what=retold(str(error))))
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: one line, the rest in a file
-        complain(f"Error: unexpected {type(error).__name__}; {_keep_details(error, invocation)}")
+        facts = {"kind": type(error).__name__, "where": _keep_details(error, invocation)}
+        complain(phrase("Error: unexpected {kind}; the details are in {where}", **facts))
         return UNEXPECTED
     return code
 
 
 def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
+    if COMPLETION_VARIABLE in os.environ:
+        from bulonera_sync.cli.completions import attach
+
+        attach(app)
     try:
-        code = app(arguments, standalone_mode=False, obj=invocation, prog_name="bulonera-sync")
+        command = typer.main.get_command(app)
+        if not is_source():
+            from bulonera_sync.cli.helps import translate_help
+
+            translate_help(command)
+        code = command.main(
+            arguments, standalone_mode=False, obj=invocation, prog_name="bulonera-sync"
+        )
     except typer.TyperException as error:
         _explain_usage(error)
         return error.exit_code
@@ -149,17 +167,18 @@ def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
 def _explain_usage(error: typer.TyperException) -> None:
     context: typer.Context | None = getattr(error, "ctx", None)
     if context is None:
-        complain(f"Error: {error.format_message()}")
+        complain(phrase("Error: {what}", what=retold(error.format_message())))
     elif error.message == context.get_help():
         # A group without its command: the help says which there are.
         typer.echo(error.message, err=True)
     else:
         message = error.format_message().removesuffix(".")
-        complain(f"Error: {message}; {context.command_path} --help shows the usage")
+        facts = {"what": retold(message), "command": context.command_path}
+        complain(phrase("Error: {what}; {command} --help shows the usage", **facts))
 
 
 def _keep_details(error: Exception, invocation: Invocation) -> str:
-    """Write the traceback where it lasts; return where, in words."""
+    """Write the traceback where it lasts; return where."""
     error_id = secrets.token_hex(8)
     if invocation.settings is not None:
         from bulonera_sync.logs import open_log
@@ -167,12 +186,12 @@ def _keep_details(error: Exception, invocation: Invocation) -> str:
         with open_log(invocation.settings.log) as log:
             logger.error("Unexpected error", exc_info=error, extra={"error_id": error_id})
             if log.flush() and log.problem is None:
-                return f"the details are in {invocation.settings.log.file} (error_id {error_id})"
+                return f"{invocation.settings.log.file} (error_id {error_id})"
     with tempfile.NamedTemporaryFile(
         "w", prefix="bulonera-sync-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         file.writelines(traceback.format_exception(error))
-    return f"the details are in {file.name}"
+    return file.name
 
 
 def _never_fail_on_letters(stream: object) -> None:

@@ -11,7 +11,34 @@ from typing import Annotated
 
 import typer
 
+from bulonera_sync.cli.words import phrase
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
+
+# The heads of tables, which are the names of their rows' values.
+PHRASES = (
+    "active",
+    "code",
+    "created at",
+    "detail",
+    "id",
+    "key",
+    "label",
+    "name",
+    "origin",
+    "price",
+    "revoked at",
+    "role",
+    "section",
+    "tax id",
+    "tax percentage",
+    "username",
+    "value",
+    "version",
+    "what",
+    "when",
+    "who",
+)
 
 # A table's row is one line wherever nobody looks: whatever reads a pipe counts lines.
 ENDLESS_COLUMNS = 10_000
@@ -65,7 +92,7 @@ def print_table(rows: Sequence[Mapping[str, object]], *, empty: str) -> None:
     is_watched = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if is_watched else ENDLESS_COLUMNS, highlight=False)
     table = Table(
-        *(key.replace("_", " ") for key in rows[0]),
+        *(phrase(key.replace("_", " ")) for key in rows[0]),
         box=SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
@@ -84,16 +111,38 @@ def _cell(value: object) -> str:
         case None:
             return "-"
         case bool():
-            return "yes" if value else "no"
+            return phrase("yes") if value else phrase("no")
         case str():
             return inert(value)
         case _:
             return inert(json.dumps(value, ensure_ascii=False))
 
 
+def tell_rest(shown: int, total: int) -> None:
+    """Say on stderr how many there are besides those that are shown."""
+    if shown < total:
+        text = phrase(
+            "These are {shown} of {total}; --limit {total} shows all.", shown=shown, total=total
+        )
+        complain(text)
+
+
 def say(text: str) -> None:
     """Print a line for a person, at once even where nobody looks."""
     print(inert(text), flush=True)
+
+
+def agreed(question: str) -> bool:
+    """Ask for yes or no until one is said; Enter is no."""
+    while True:
+        answer = typer.prompt(
+            phrase("{question} [y/N]", question=question), default="", show_default=False
+        )
+        said = answer.strip().lower()
+        if said in phrase("y yes").split():
+            return True
+        if said in ["", *phrase("n no").split()]:
+            return False
 
 
 def complain(text: str) -> None:

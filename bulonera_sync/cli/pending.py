@@ -9,7 +9,7 @@ import typer
 
 from bulonera_sync.bodies import parse_kept, shorten
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, complain, inert, listing, print_json
+from bulonera_sync.cli.output import AsJson, inert, listing, print_json, tell_rest
 from bulonera_sync.cli.watches import Watched, refuse_unwatchable, watch
 from bulonera_sync.cli.words import ago, amount, phrase, plural, time_said, until, whole
 
@@ -119,15 +119,6 @@ def pending(
         told = read(context, lambda gateway: _tell(gateway, choice, limit, now))
         _page(told, each_at_most=limit).show()
         tell_rest(len(told.groups.rows), told.groups.count)
-
-
-def tell_rest(shown: int, total: int) -> None:
-    """Say on stderr how many there are besides those that are shown."""
-    if shown < total:
-        text = phrase(
-            "These are {shown} of {total}; --limit {total} shows all.", shown=shown, total=total
-        )
-        complain(text)
 
 
 def _statuses(said: str) -> Collection[str]:

@@ -9,8 +9,7 @@ import typer
 
 from bulonera_sync.bodies import Number, parse_kept
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, listing, print_json, time_text
-from bulonera_sync.cli.pending import tell_rest
+from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest, time_text
 from bulonera_sync.cli.words import ago, moment, phrase, plural, size, whole
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import typer
 from bulonera_sync.cli.invocations import write
 from bulonera_sync.cli.output import AsJson, print_json, say
 from bulonera_sync.cli.sales import sale_key
+from bulonera_sync.cli.sentences import reason
 from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import RefusedError
 
@@ -115,7 +116,7 @@ def read_client_data(file: Path) -> Mapping[str, object]:
         # An editor may have put the mark there; a till never does.
         said = parse_body(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
-        text = phrase("{file} can't be read: {why}", file=file, why=error.strerror)
+        text = phrase("{file} can't be read: {why}", file=file, why=reason(error))
         raise RefusedError(text) from error
     except BadBodyError as error:
         raise RefusedError(phrase("{file} is not JSON: {why}", file=file, why=error)) from error

@@ -46,7 +46,7 @@ def retry(
     The daemon does so within seconds, from what was kept: nobody uploads them again.
     """
     if bool(sales) == is_of_all:
-        raise typer.BadParameter("name the sales, or say --all", param_hint="SALE...")
+        raise typer.BadParameter(phrase("name the sales, or say --all"), param_hint="SALE...")
     asked = write(context, lambda gateway: _queue(gateway, sales) if sales else _queue_all(gateway))
     if sales and all(each.status == "not_found" for each in asked):
         raise NotFoundError(

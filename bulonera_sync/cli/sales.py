@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bulonera_sync.cli.invocations import read, write
+from bulonera_sync.cli.invocations import read, settings_of, write
 from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say
+from bulonera_sync.cli.words import instant, phrase
 from bulonera_sync.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -39,16 +40,25 @@ def history(context: typer.Context, sale: SaleName, as_json: AsJson = False) -> 
     if as_json:
         print_json(listing(rows, sale_id=found.id, sale_number=found.number))
         return
-    say(
-        f"{found.number} · local_id {found.local_id} · {found.sync_status}, version {found.version}"
+    head = phrase(
+        "{number} · local_id {local_id} · {status}, version {version}",
+        number=found.number,
+        local_id=found.local_id,
+        status=found.sync_status,
+        version=found.version,
     )
-    print_table([_line(row) for row in rows], empty="Nothing has happened to this sale.")
+    say(head)
+    zone = settings_of(context).sync.zone
+    lines = [
+        {"when": instant(entry.at, zone), **_line(row)}
+        for entry, row in zip(entries, rows, strict=True)
+    ]
+    print_table(lines, empty=phrase("Nothing has happened to this sale."))
 
 
 def _line(entry: Mapping[str, Any]) -> Mapping[str, object]:
     versions = [str(each) for each in (entry["from_version"], entry["to_version"]) if each]
     return {
-        "when": entry["at"],
         "what": entry["kind"],
         "who": entry["user"] or entry["actor"],
         "version": " → ".join(dict.fromkeys(versions)) or None,
@@ -81,13 +91,20 @@ def edit(
     }
     changes = {name: value for name, value in said.items() if value is not None}
     if not changes:
-        raise typer.BadParameter("nothing to change; name a field, such as --status confirmed")
+        text = phrase("nothing to change; name a field, such as --status confirmed")
+        raise typer.BadParameter(text)
     found = write(context, lambda gateway: _edited(gateway, sale, changes))
     if as_json:
         _print_document(found)
         return
     reason = f": {found.sale.error}" if found.sale.error else ""
-    say(f"{found.sale.number} is {found.sale.sync_status}, version {found.sale.version}{reason}")
+    text = phrase(
+        "{number} is {status}, version {version}",
+        number=found.sale.number,
+        status=found.sale.sync_status,
+        version=found.sale.version,
+    )
+    say(f"{text}{reason}")
 
 
 async def _edited(gateway: "Gateway", sale: str, changes: Mapping[str, object]) -> "FoundSale":
@@ -116,7 +133,8 @@ def _refuse_unless_done(result: "Result") -> None:
 
     match result:
         case Moved(refused, _):
-            raise RefusedError(f"{refused.message}; look at it again and repeat the command")
+            text = phrase("{why}; look at it again and repeat the command", why=refused.message)
+            raise RefusedError(text)
         case Invalid(problems):
             raise RefusedError("; ".join(problem.message for problem in problems))
         case _:

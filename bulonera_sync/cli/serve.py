@@ -13,6 +13,7 @@ import typer
 from bulonera_sync import __version__
 from bulonera_sync.cli.invocations import invocation_of, open_prepared, settings_of
 from bulonera_sync.cli.output import complain, say
+from bulonera_sync.cli.words import phrase
 
 if TYPE_CHECKING:
     from bulonera_sync.config import Settings, StoreSettings
@@ -46,7 +47,7 @@ def serve(
     """Run the daemon that the tills talk to, until SIGTERM or Ctrl-C."""
     gc.enable()
     if data is not None and not demo:
-        raise typer.BadParameter("it goes with --demo", param_hint="--data")
+        raise typer.BadParameter(phrase("it goes with --demo"), param_hint="--data")
     settings = _with_port(settings_of(context), port)
     if not demo:
         _run(settings, _greet)
@@ -66,7 +67,7 @@ def _with_port(settings: "Settings", port: int | None) -> "Settings":
 
 
 async def _greet(gateway: "Gateway", address: str) -> None:
-    say(f"Ready at {address}")
+    say(phrase("Ready at {address}", address=address))
 
 
 def _run(settings: "Settings", greet: "Greet") -> None:
@@ -102,4 +103,9 @@ async def _warn_of_log(settings: "Settings", log: "Log") -> None:
     """Tell a person at once what the log itself can't: that it can't be written."""
     await asyncio.to_thread(log.flush)
     if log.problem is not None:
-        complain(f"Warning: {settings.log.file} can't be written, sales are taken: {log.problem}")
+        text = phrase(
+            "Warning: {file} can't be written, sales are taken: {why}",
+            file=settings.log.file,
+            why=log.problem,
+        )
+        complain(text)

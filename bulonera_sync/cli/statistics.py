@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bulonera_sync.cli.invocations import read, settings_of
+from bulonera_sync.cli.languages import source_words
 from bulonera_sync.cli.output import AsJson, print_json, time_text
+from bulonera_sync.cli.sentences import reason
 from bulonera_sync.cli.watches import Watched, refuse_unwatchable, watch
 from bulonera_sync.cli.words import ago, phrase, plural, size, whole
 
@@ -65,13 +68,16 @@ def stats(
     if is_watched:
         refuse_unwatchable(is_document=as_json)
         if is_for_cron:
-            raise typer.BadParameter("--watch never ends with one", param_hint="--exit-code")
+            text = phrase("--watch never ends with one")
+            raise typer.BadParameter(text, param_hint="--exit-code")
         read(context, lambda gateway: watch(gateway, _drawing(settings)))
         return
-    state = read(context, lambda gateway: _look(gateway, settings))
-    if as_json:
-        print_json(_document(state))
-    else:
+    # A document says the same in every language, what is wrong included.
+    with source_words() if as_json else nullcontext():
+        state = read(context, lambda gateway: _look(gateway, settings))
+        if as_json:
+            print_json(_document(state))
+    if not as_json:
         _page(state, datetime.now(UTC)).show()
     if is_for_cron and any(_needs(state)):
         raise typer.Exit(NEEDS_A_PERSON)
@@ -119,7 +125,7 @@ def _look_at_log(file: Path) -> LogState:
     except FileNotFoundError:
         return LogState(file, None, None, _folder_problem(file.parent))
     except OSError as error:
-        return LogState(file, None, None, error.strerror)
+        return LogState(file, None, None, reason(error))
     written_at = datetime.fromtimestamp(found.st_mtime, UTC)
     problem = None if os.access(file, os.W_OK) else phrase("it can't be written by this user")
     return LogState(file, found.st_size, written_at, problem)

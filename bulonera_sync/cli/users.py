@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bulonera_sync.cli.invocations import read, write
+from bulonera_sync.cli.invocations import read, settings_of, write
 from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say, time_text
+from bulonera_sync.cli.words import moment, phrase
 
 if TYPE_CHECKING:
     from bulonera_sync.gateway import Account, Gateway, IssuedToken, TokenEntry
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 
 MAX_ID = 2**63 - 1
+PHRASES = ("cashier", "manager")
 
 users = typer.Typer(
     help="Users: cashiers and managers.", no_args_is_help=True, rich_markup_mode=None
@@ -43,16 +45,19 @@ def add_user(
         token = issued.token if issued else None
         print_json({"id": user.id, "username": user.username, "role": user.role, "token": token})
         return
-    say(f"Added {user.role} {user.username}.")
+    say(phrase("Added {role} {name}.", role=phrase(user.role), name=user.username))
     if issued:
         _show_once(issued, user.username)
 
 
 def _show_once(issued: "IssuedToken", username: str) -> None:
-    say(f"Token: {issued.token}")
+    say(phrase("Token: {token}", token=issued.token))
     say(
-        "It is shown this once and kept nowhere: put it into the till now. "
-        f"bulonera-sync token create {username} issues another."
+        phrase(
+            "It is shown this once and kept nowhere: put it into the till now. "
+            "bulonera-sync token create {name} issues another.",
+            name=username,
+        )
     )
 
 
@@ -64,7 +69,10 @@ def list_users(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json(listing(rows))
         return
-    print_table(rows, empty="No users yet: bulonera-sync user add NAME adds the first.")
+    zone = settings_of(context).sync.zone
+    for row, account in zip(rows, accounts, strict=True):
+        row["created_at"] = moment(account.created_at, zone)
+    print_table(rows, empty=phrase("No users yet: bulonera-sync user add NAME adds the first."))
 
 
 def _user_row(account: "Account") -> dict[str, object]:
@@ -84,7 +92,8 @@ def disable_user(context: typer.Context, name: Name, as_json: AsJson = False) ->
     if as_json:
         print_json(_user_row(account))
         return
-    say(f"Disabled {account.username}: its tokens are refused from now on.")
+    text = phrase("Disabled {name}: its tokens are refused from now on.", name=account.username)
+    say(text)
 
 
 @users.command("enable")
@@ -94,7 +103,7 @@ def enable_user(context: typer.Context, name: Name, as_json: AsJson = False) -> 
     if as_json:
         print_json(_user_row(account))
         return
-    say(f"Enabled {account.username}: its tokens count again.")
+    say(phrase("Enabled {name}: its tokens count again.", name=account.username))
 
 
 @tokens.command("create")
@@ -109,7 +118,7 @@ def create_token(
     if as_json:
         print_json({"id": issued.id, "token": issued.token, "label": issued.label})
         return
-    say(f"Issued token {issued.id} for {user}.")
+    say(phrase("Issued token {id} for {name}.", id=issued.id, name=user))
     _show_once(issued, user)
 
 
@@ -124,11 +133,16 @@ def list_tokens(
     async def entries(gateway: "Gateway") -> "list[TokenEntry]":
         return await gateway.list_tokens(user)
 
-    rows = [_token_row(entry) for entry in read(context, entries)]
+    found = read(context, entries)
+    rows = [_token_row(entry) for entry in found]
     if as_json:
         print_json(listing(rows))
         return
-    print_table(rows, empty="No tokens yet: bulonera-sync token create USER issues one.")
+    zone = settings_of(context).sync.zone
+    for row, entry in zip(rows, found, strict=True):
+        row["created_at"] = moment(entry.created_at, zone)
+        row["revoked_at"] = entry.revoked_at and moment(entry.revoked_at, zone)
+    print_table(rows, empty=phrase("No tokens yet: bulonera-sync token create USER issues one."))
 
 
 def _token_row(entry: "TokenEntry") -> dict[str, object]:
@@ -154,4 +168,4 @@ def revoke_token(
     if as_json:
         print_json(_token_row(entry))
         return
-    say(f"Revoked token {entry.id} of {entry.username}.")
+    say(phrase("Revoked token {id} of {name}.", id=entry.id, name=entry.username))

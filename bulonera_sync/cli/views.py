@@ -222,12 +222,14 @@ def _item_cells(item: Document) -> Sequence[str]:
 def _add_conflict(
     page: "Page", sale: "Sale", conflict: Document, customers: Mapping[int, str]
 ) -> None:
+    from bulonera_sync.cli.rows import field_name
+
     parked = sale.parked
     assert parked is not None
     page.title(phrase("Conflict: {why}", why=code_in_words(parked.code)))
     versions = conflict["server_version"], conflict["client_version"]
     for name in conflict["fields"]:
-        page.say(phrase("The {field}", field=name.replace("_id", "")), indent=INDENT)
+        page.say(phrase("The {field}", field=field_name(name)), indent=INDENT)
         for side, version in zip(("server", "client"), versions, strict=True):
             who = phrase("server") if side == "server" else phrase("till")
             text = _side(name, conflict[side][name], customers)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bulonera_sync.cli.sentences import retold
 from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import StoreUnavailableError
 
@@ -59,5 +60,5 @@ def _trouble(error: StoreUnavailableError) -> "Page":
 
     page = Page()
     page.title(phrase("The database can't be used just now"))
-    page.say(str(error))
+    page.say(retold(str(error)))
     return page

@@ -1,13 +1,16 @@
 """What a person reads and says: phrases, plurals, amounts, times, ages. Pure: `now` comes in.
 
-Every text of a command is a literal given to `phrase` or `plural`: there, and in the forms of
-numbers and times below, another language takes its place.
+Every text of a command is a literal given to `phrase` or `plural`, or stands in a tuple PHRASES
+where its kind comes from data: the catalogue has them all, and a test sees to it. Amounts are
+Argentina's in every language; times and ages are the language's.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+
+from bulonera_sync.cli.languages import translated, translated_plural
 
 CURRENCY = "$"
 # Decimal comma, thousands point: as a shop in Argentina writes them.
@@ -20,13 +23,16 @@ _AGO = re.compile(r"(\d{1,9}) ?([smhd])", re.ASCII)
 
 
 def phrase(text: str, /, **facts: object) -> str:
-    """Return the text with its {names} filled in; braces in a fact stay what they are."""
-    return text.format(**facts)
+    """Return the text in the chosen language with its {names} filled in.
+
+    Braces in a fact stay what they are.
+    """
+    return translated(text).format(**facts)
 
 
 def plural(count: int, one: str, many: str, /, **facts: object) -> str:
     """Return the form for this count, {count} filled in with the rest."""
-    return phrase(one if count == 1 else many, count=whole(count), **facts)
+    return translated_plural(one, many, count).format(count=whole(count), **facts)
 
 
 def joined(words: Sequence[str], *, most: int = 3) -> str:
@@ -71,7 +77,12 @@ def size(count: int) -> str:
 
 def moment(time: datetime, zone: tzinfo) -> str:
     """Return a time to the minute by the shop's clock."""
-    return f"{time.astimezone(zone):%Y-%m-%d %H:%M}"
+    return phrase("{time:%Y-%m-%d %H:%M}", time=time.astimezone(zone))
+
+
+def instant(time: datetime, zone: tzinfo) -> str:
+    """Return a time to the second by the shop's clock."""
+    return phrase("{time:%Y-%m-%d %H:%M:%S}", time=time.astimezone(zone))
 
 
 def ago(time: datetime, now: datetime) -> str:

@@ -1,14 +1,19 @@
 """The command line as a test runs it: in this process, in a folder of its own."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bulonera_sync.cli.languages import VARIABLES, choose_language
 from bulonera_sync.cli.main import main
+
+# Before any daemon is started, whatever this machine speaks.
+os.environ["BULONERA_LANG"] = "en"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,17 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """English in this process too; a test may say another language."""
+    for name in VARIABLES:
+        # Set, so that what a command makes of it is undone.
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("BULONERA_LANG", "en")
+    yield
+    choose_language({})
 
 
 @pytest.fixture

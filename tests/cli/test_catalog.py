@@ -181,7 +181,7 @@ def test_a_quote_that_is_never_closed_swallows_no_line(run: Run, folder: Path) -
     ran = run("catalog", "import", "customers", file)
 
     assert ran.code == 1
-    assert "line 3: not CSV" in ran.stderr
+    assert "line 3: not CSV" in ran.err
     assert rows_of(run, "customers") == []
 
 
@@ -204,5 +204,5 @@ def test_a_point_among_decimal_commas_is_not_guessed_at(run: Run, folder: Path) 
     ran = run("catalog", "import", "products", file)
 
     assert ran.code == 1
-    assert "line 3: price 1.500 has a point and others a comma; write 1500 or 1,500" in ran.stderr
+    assert "line 3: price 1.500 has a point and others a comma; write 1500 or 1,500" in ran.err
     assert rows_of(run, "products") == []

@@ -270,7 +270,7 @@ def test_conflicts_tell_whose_since_when_and_in_what_they_differ(
     assert (data["client"]["notes"], data["base"]["notes"]) == (HOSTILE, "a")
     assert "1 sale was edited on both sides" in as_text
     assert "3 h ago" in as_text
-    assert "customer_id, status and notes: changed on the server after the till's copy" in as_text
+    assert "customer, status and notes: changed on the server after the till's copy" in as_text
     assert f"bulonera-sync resolve {row['number']}" in as_text
 
 
