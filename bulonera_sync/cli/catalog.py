@@ -14,7 +14,7 @@ from bulonera_sync.cli.output import (
     say,
     tell_rest,
 )
-from bulonera_sync.cli.words import amount, phrase, quantity
+from bulonera_sync.cli.words import amount, phrase, plural, quantity
 from bulonera_sync.money import format_price
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ def import_file(
         inactive=done.deactivated,
     )
     say(text)
+    if done.healing:
+        say(
+            plural(
+                done.healing,
+                "{count} sale that waited for them is tried again now.",
+                "{count} sales that waited for them are tried again now.",
+            )
+        )
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ import typer
 
 from bulonera_sync.cli.output import complain
 from bulonera_sync.cli.words import phrase
-from bulonera_sync.errors import SchemaError
+from bulonera_sync.errors import SchemaError, UnpreparedError
 
 if TYPE_CHECKING:
     from bulonera_sync.config import Settings
@@ -71,8 +71,22 @@ def _run(
 async def _on_prepared(settings: "Settings", work: Work[T]) -> T:
     from bulonera_sync.gateway import open_gateway
 
-    async with open_gateway(settings) as gateway:
-        return await work(gateway)
+    try:
+        async with open_gateway(settings) as gateway:
+            return await work(gateway)
+    except UnpreparedError as error:
+        if not _is_store_unsaid(settings):
+            raise
+        # A database made here would be a new, empty one, and would say that all is well.
+        text = phrase(
+            "there is neither a config.toml nor a database here; stand in the store's folder, or "
+            "name its file with --config"
+        )
+        raise UnpreparedError(text) from error
+
+
+def _is_store_unsaid(settings: "Settings") -> bool:
+    return all(each.origin == "default" for each in settings.describe() if each.key == "url")
 
 
 async def _on_any(settings: "Settings", work: Work[T]) -> T:

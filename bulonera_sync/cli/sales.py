@@ -1,6 +1,7 @@
 """`history` and `edit`: what happened to a sale, and changing it on the server."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,6 +78,10 @@ def edit(
     status: Annotated[str | None, typer.Option(help="draft, confirmed, delivered, ...")] = None,
     notes: Annotated[str | None, typer.Option(help="Up to 2,000 characters.")] = None,
     customer: Annotated[int | None, typer.Option(metavar="ID", help="Whose sale it is.")] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="A JSON list of the items."),
+    ] = None,
     payment_status: Annotated[str | None, typer.Option(help="unpaid, paid, ...")] = None,
     fiscal_status: Annotated[str | None, typer.Option(help="pending, authorized, ...")] = None,
     as_json: AsJson = False,
@@ -86,6 +91,7 @@ def edit(
         "status": status,
         "notes": notes,
         "customer_id": customer,
+        "items": None if items is None else _read_items(items),
         "payment_status": payment_status,
         "fiscal_status": fiscal_status,
     }
@@ -105,6 +111,22 @@ def edit(
         version=found.sale.version,
     )
     say(f"{text}{reason}")
+
+
+def _read_items(file: Path) -> object:
+    """Return the list in a JSON file, each number in its own words; raises `RefusedError`."""
+    from bulonera_sync.bodies import BadBodyError, parse_body
+
+    try:
+        found = parse_body(file.read_bytes())
+    except OSError as error:
+        text = phrase("{file}: can't be read: {reason}", file=file, reason=error.strerror)
+        raise RefusedError(text) from error
+    except BadBodyError as error:
+        raise RefusedError(phrase("{file}: not JSON: {reason}", file=file, reason=error)) from error
+    if not isinstance(found, list):
+        raise RefusedError(phrase("{file}: must be a JSON list of items", file=file))
+    return found
 
 
 async def _edited(gateway: "Gateway", sale: str, changes: Mapping[str, object]) -> "FoundSale":
