@@ -47,7 +47,11 @@ def test_an_index_that_lost_its_rows_is_damage(run_anywhere: Run, folder: Path) 
     assert "ix_tokens_user_id" in ran.err
 
 
-def test_a_database_never_prepared_does_not_pass_the_check(run_anywhere: Run) -> None:
+def test_a_database_never_prepared_does_not_pass_the_check(
+    run_anywhere: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULONERA_STORE__URL", "sqlite:///shop.db")
+
     ran = run_anywhere("db", "check")
 
     assert ran.code == 4

@@ -196,7 +196,12 @@ def test_help_and_errors_are_spanish_where_the_environment_asks(
             capture_output=True,
             text=True,
             cwd=tmp_path,
-            env={**os.environ, **environ, "PYTHONIOENCODING": "utf-8"},
+            env={
+                **os.environ,
+                **environ,
+                "BULONERA_STORE__URL": "sqlite:///shop.db",
+                "PYTHONIOENCODING": "utf-8",
+            },
             check=False,
         )
 

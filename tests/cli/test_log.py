@@ -243,7 +243,7 @@ def test_without_a_database_the_words_themselves_are_looked_for(
     ran = run_anywhere("log", "--json", option, "42")
 
     assert [event["message"] for event in ran.json["results"]] == ["It"]
-    assert "does not exist yet" in ran.err
+    assert "neither a config.toml nor a database here" in ran.err
     assert not (file.parent.parent / "bulonera-sync.db").exists()
 
 

@@ -134,8 +134,10 @@ def test_a_command_that_writes_prepares_an_empty_database(run_anywhere: Run, fol
 
 
 def test_a_command_that_reads_leaves_an_unprepared_database_alone(
-    run_anywhere: Run, folder: Path
+    run_anywhere: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BULONERA_STORE__URL", "sqlite:///shop.db")
+
     ran = run_anywhere("user", "list")
 
     assert ran.code == 4
