@@ -5,6 +5,7 @@ than the statement.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from bulonera_sync.store.writers import Writer
 
 BUSY_TIMEOUT_SECONDS = 15.0
 READERS = 2
+
+_BUSY_PAUSE_SECONDS = 0.01
 
 # foreign_keys and trusted_schema belong to the connection, journal_mode to the file. FULL: with
 # NORMAL a power cut takes the last answered sales along.
@@ -63,11 +66,28 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     try:
         for pragma in PRAGMAS:
-            connection.execute(pragma)
+            _patiently(connection, pragma)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
+    """Execute once the file is free: who turns WAL on is refused at once, whatever `timeout`.
+
+    Two programs that meet on a new file both do.
+    """
+    end = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute(pragma)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 @contextmanager

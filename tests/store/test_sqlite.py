@@ -3,7 +3,8 @@
 import asyncio
 import stat
 import threading
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,24 @@ def test_a_version_that_can_lose_committed_data_is_refused(
 )
 def test_a_version_without_the_bug_is_taken(version: tuple[int, int, int], store_url: str) -> None:
     sqlite.refuse_affected_version(version)
+
+
+def test_connections_that_meet_on_a_new_file_all_open_it(store_url: str) -> None:
+    def connect(path: Path, together: threading.Barrier) -> None:
+        together.wait()
+        with closing(sqlite.connect(path)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE IF NOT EXISTS notes (body)")
+            connection.execute("COMMIT")
+
+    # One meeting in six goes wrong where nothing waits.
+    for meeting in range(60):
+        path = path_of(store_url).with_name(f"{meeting}.db")
+        path.touch()
+        together = threading.Barrier(4)
+        with ThreadPoolExecutor(4) as pool:
+            for opening in [pool.submit(connect, path, together) for _ in range(4)]:
+                opening.result()
 
 
 def test_the_sqlite_in_use_is_a_mended_one(store_url: str) -> None:
