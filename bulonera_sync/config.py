@@ -17,12 +17,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from bulonera_sync.bodies import shorten
 from bulonera_sync.config_values import (
@@ -207,9 +201,11 @@ def variable_of(section: str, key: str) -> str:
     return f"{PREFIX}{section}__{key}".upper()
 
 
-VARIABLES = frozenset(
-    variable_of(section, key) for section, keys in SECTIONS.items() for key in keys.model_fields
-)
+VARIABLES: Mapping[str, tuple[str, str]] = {
+    variable_of(section, key): (section, key)
+    for section, keys in SECTIONS.items()
+    for key in keys.model_fields
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +240,10 @@ class Said:
                 return None
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings, frozen. Relative paths stay so unless `load_settings` made it."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        enable_decoding=False,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
@@ -263,18 +252,6 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
 
     _said: Said = PrivateAttr(default_factory=Said)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return what Settings(...) listens to: its arguments, nothing around it."""
-        return (init_settings,)
 
     @classmethod
     def of(cls, said: Said, folder: Path) -> Self:
@@ -305,14 +282,6 @@ class Settings(BaseSettings):
             for name, section in self.sections()
             for key, value in section.shown().items()
         ]
-
-
-class _Environment(EnvSettingsSource):
-    """The variables of a given mapping; the library's own source reads the process's alone."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        super().__init__(Settings)
-        self.env_vars = {name.lower(): text for name, text in environ.items() if name in VARIABLES}
 
 
 def load_settings(
@@ -407,7 +376,11 @@ def _read_environment(environ: Mapping[str, str]) -> Values:
         # A name in small letters was meant for us too.
         if name.upper().startswith(PREFIX) and name not in VARIABLES:
             _check_variable(name)
-    return _Environment(environ)()
+    said: dict[str, dict[str, object]] = {}
+    for name, (section, key) in VARIABLES.items():
+        if name in environ:
+            said.setdefault(section, {})[key] = environ[name]
+    return said
 
 
 def _check_variable(name: str) -> None:

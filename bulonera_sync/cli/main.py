@@ -121,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     # A command ends before there is garbage worth collecting; `serve` turns it on again.
     gc.disable()
+    # pydantic would look for plugins through the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     choose_language(os.environ)
     for stream in (sys.stdout, sys.stderr):
         _never_fail_on_letters(stream)
