@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, islice
 
 from bulonera_sync.changes import Circumstances
 from bulonera_sync.config import Settings
@@ -73,18 +74,24 @@ class Gateway(Accounts, Throttles, Imports, Support):
             Submission(upload, user.id, replace(at, chance=self._chance())) for upload in read
         ]
 
-        async def take_all(session: Session) -> list[Outcome]:
-            return await uploads.take_all(session, submissions, self._rules)
-
         async def take_each(session: Session) -> list[Outcome]:
             return await uploads.take_each(session, submissions, self._rules)
 
         try:
-            outcomes = await self._store.write(take_all)
+            outcomes = await self._store.write_jointly(
+                self._take_together, submissions, weight=len(submissions)
+            )
         except StatementRefusedError:
             outcomes = await self._store.write(take_each)
         log_outcomes(submissions, outcomes)
         return outcomes
+
+    async def _take_together(
+        self, session: Session, batches: Sequence[Sequence[Submission]]
+    ) -> list[list[Outcome]]:
+        submissions = list(chain.from_iterable(batches))
+        outcomes = iter(await uploads.take_all(session, submissions, self._rules))
+        return [list(islice(outcomes, len(batch))) for batch in batches]
 
     def _read(self, raw_sales: Sequence[object], texts: Sequence[str] | None) -> list[SaleUpload]:
         return [

@@ -1,7 +1,7 @@
 """Taking an upload: facts, decisions, one write, outcomes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,10 +38,7 @@ class UploadRules:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One sale to be judged: what was said, whose it is, who has it judged and why.
-
-    `upload.index` tells the submissions of one unit of work apart.
-    """
+    """One sale to be judged: what was said, whose it is, who has it judged and why."""
 
     upload: SaleUpload
     user_id: int
@@ -51,39 +48,42 @@ class Submission:
 Take = Callable[[Session, Sequence[Submission], UploadRules], Coroutine[Any, Any, list[Outcome]]]
 
 
-def in_rounds(submissions: Iterable[Submission]) -> list[list[Submission]]:
-    """Part a batch so that no round names a local_id twice, in order.
+def in_rounds(submissions: Sequence[Submission]) -> list[list[int]]:
+    """Part a batch so that no round names a local_id twice; return each round's places, in order.
 
-    A round is judged as a whole; two equal local_ids in one body are judged one after the other.
+    A round is judged as a whole; two equal local_ids in one batch are judged one after the other.
     """
-    rounds: defaultdict[int, list[Submission]] = defaultdict(list)
+    rounds: defaultdict[int, list[int]] = defaultdict(list)
     seen: Counter[str] = Counter()
-    for each in submissions:
+    for place, each in enumerate(submissions):
         local_id = each.upload.local_id
         turn = 0
         if local_id is not None:
             turn = seen[local_id]
             seen[local_id] += 1
-        rounds[turn].append(each)
+        rounds[turn].append(place)
     return [rounds[turn] for turn in sorted(rounds)]
 
 
 async def take_all(
     session: Session, submissions: Sequence[Submission], rules: UploadRules
 ) -> list[Outcome]:
-    """Judge and write the sales set by set; return their outcomes in the batch's order.
+    """Judge and write the sales set by set, of however many requests; return their outcomes.
 
     Raises `StatementRefusedError` when the database refuses any of it: nothing of the
     transaction counts then, and `take_each` finds the one at fault.
     """
-    outcomes: list[Outcome] = []
-    for batch in in_rounds(submissions):
+    outcomes: dict[int, Outcome] = {}
+    for places in in_rounds(submissions):
+        batch = [submissions[place] for place in places]
         known = await facts(session, batch)
-        decided = [
-            (each, decide(each.upload, known[each.upload.index], rules.policy)) for each in batch
+        decisions = [
+            decide(each.upload, about, rules.policy)
+            for each, about in zip(batch, known, strict=True)
         ]
-        outcomes += await _carry_out(session, decided, known, rules)
-    return sorted(outcomes, key=lambda outcome: outcome.index)
+        made = await _carry_out(session, batch, decisions, known, rules)
+        outcomes.update(zip(places, made, strict=True))
+    return [outcomes[place] for place in range(len(submissions))]
 
 
 async def take_each(
@@ -94,17 +94,18 @@ async def take_each(
 
 
 async def _take_one(session: Session, submission: Submission, rules: UploadRules) -> Outcome:
-    index = submission.upload.index
-    known = await facts(session, [submission])
-    decision = decide(submission.upload, known[index], rules.policy)
-    for attempt in (decision, *_instead_of(decision, known[index])):
+    [known] = await facts(session, [submission])
+    decision = decide(submission.upload, known, rules.policy)
+    for attempt in (decision, *_instead_of(decision, known)):
         try:
             async with session.savepoint():
-                [outcome] = await _carry_out(session, [(submission, attempt)], known, rules)
+                [outcome] = await _carry_out(session, [submission], [attempt], [known], rules)
                 return outcome
         except StatementRefusedError:
             continue
-    raise StatementRefusedError(f"the database refuses to keep sale {index} at all")
+    raise StatementRefusedError(
+        f"the database refuses to keep sale {submission.upload.index} at all"
+    )
 
 
 def _instead_of(decision: Decision, known: Known) -> Iterator[Decision]:
@@ -124,44 +125,57 @@ def _instead_of(decision: Decision, known: Known) -> Iterator[Decision]:
 
 async def _carry_out(
     session: Session,
-    decided: Sequence[tuple[Submission, Decision]],
-    known: Mapping[int, Known],
+    batch: Sequence[Submission],
+    decisions: Sequence[Decision],
+    known: Sequence[Known],
     rules: UploadRules,
 ) -> list[Outcome]:
-    new = [each for each, made in decided if needs_id(made, known[each.upload.index])]
+    judged = list(zip(batch, decisions, known, strict=True))
+    new = {
+        place: each.at
+        for place, (each, decision, about) in enumerate(judged)
+        if needs_id(decision, about)
+    }
     new_ids = await _take_ids(session, new, rules)
     results = [
-        carry_out(
-            made, each.upload, known[each.upload.index], new_ids.get(each.upload.index), each.at
-        )
-        for each, made in decided
+        carry_out(decision, each.upload, about, new_ids.get(place), each.at)
+        for place, (each, decision, about) in enumerate(judged)
     ]
     changes = [made for made, _ in results if isinstance(made, Change)]
     await sales.save(session, changes)
-    await _note_uploads(session, [each for each, _ in decided], is_changed=bool(changes))
+    await _note_uploads(
+        session,
+        [
+            each
+            for each, (made, _) in zip(batch, results, strict=True)
+            if isinstance(made, Change) and each.at.cause == "upload"
+        ],
+    )
     kept = [made for made, _ in results if isinstance(made, Quarantined)]
     await sales.put_in_quarantine(session, kept)
     return [outcome for _, outcome in results]
 
 
-async def _note_uploads(
-    session: Session, submissions: Sequence[Submission], *, is_changed: bool
-) -> None:
+async def _note_uploads(session: Session, changing: Sequence[Submission]) -> None:
     # A replay writes nothing, not even this.
-    times = {each.user_id: each.at.now for each in submissions if each.at.cause == "upload"}
-    for user_id, now in times.items() if is_changed else ():
+    times = {each.user_id: each.at.now for each in changing}
+    for user_id, now in times.items():
         await users.note_upload(session, user_id, now=now)
 
 
 async def _take_ids(
-    session: Session, new: Sequence[Submission], rules: UploadRules
+    session: Session, new: Mapping[int, Circumstances], rules: UploadRules
 ) -> Mapping[int, NewId]:
-    if not new:
-        return {}
-    # One clock reading a unit of work: the year can't turn in the middle of one.
-    year = new[0].at.now.astimezone(rules.zone).year
-    ids = await sales.take_ids(session, len(new), prefix=rules.number_prefix, year=year)
-    return {each.upload.index: new_id for each, new_id in zip(new, ids, strict=True)}
+    """Return an id and a number for each place of `new`."""
+    years: defaultdict[int, list[int]] = defaultdict(list)
+    for place, at in new.items():
+        # One clock reading a request: the year can't turn in the middle of one.
+        years[at.now.astimezone(rules.zone).year].append(place)
+    taken: dict[int, NewId] = {}
+    for year, places in years.items():
+        ids = await sales.take_ids(session, len(places), prefix=rules.number_prefix, year=year)
+        taken.update(zip(places, ids, strict=True))
+    return taken
 
 
 def judge(submission: Submission, known: Known, rules: UploadRules) -> Change:
@@ -185,8 +199,8 @@ def _ids(customer_id: int | None) -> frozenset[int]:
     return frozenset() if customer_id is None else frozenset({customer_id})
 
 
-async def facts(session: Session, submissions: Sequence[Submission]) -> dict[int, Known]:
-    """Return what is known about each upload, by its index: a few queries for all of them.
+async def facts(session: Session, submissions: Sequence[Submission]) -> list[Known]:
+    """Return what is known about each upload, in their order: a few queries for all of them.
 
     No two uploads may name the same local_id.
     """
@@ -197,19 +211,15 @@ async def facts(session: Session, submissions: Sequence[Submission]) -> dict[int
     products = await catalog.active_products(
         session, {product_id for upload in uploads for product_id in upload.product_ids}
     )
-    recognised = {u.index: recognise(u, stored.get(u.local_id or ""), products) for u in uploads}
-    told = await _told_of_stored(session, uploads, stored, recognised)
-    return {
-        each.upload.index: _known(
-            each.user_id,
-            customers,
-            products,
-            recognised[each.upload.index],
-            stored.get(each.upload.local_id or ""),
-            told,
-        )
-        for each in submissions
-    }
+    found = [stored.get(upload.local_id or "") for upload in uploads]
+    recognised = [
+        recognise(upload, sale, products) for upload, sale in zip(uploads, found, strict=True)
+    ]
+    told = await _told_of_stored(session, uploads, found, recognised)
+    return [
+        _known(each.user_id, customers, products, made, sale, told)
+        for each, made, sale in zip(submissions, recognised, found, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,14 +234,18 @@ class _Told:
 async def _told_of_stored(
     session: Session,
     uploads: Sequence[SaleUpload],
-    stored: Mapping[str, Sale],
-    recognised: Mapping[int, tuple[Content | None, Fingerprints]],
+    found: Sequence[Sale | None],
+    recognised: Sequence[tuple[Content | None, Fingerprints]],
 ) -> _Told:
-    known_again = [(u, sale) for u in uploads if (sale := stored.get(u.local_id or ""))]
+    known_again = [
+        (upload, sale, prints)
+        for upload, sale, (_, prints) in zip(uploads, found, recognised, strict=True)
+        if sale is not None
+    ]
     if not known_again:
         return _Told({}, {}, {})
-    prints = {sale.id: recognised[upload.index][1] for upload, sale in known_again}
-    older = {s.id: u.version for u, s in known_again if not s.is_held and u.version < s.version}
+    prints = {sale.id: each for _, sale, each in known_again}
+    older = {s.id: u.version for u, s, _ in known_again if not s.is_held and u.version < s.version}
     return _Told(
         copies=await copies.copies_of(session, prints),
         bases=await copies.bases_of(session, older),

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
-from bulonera_sync.store.sessions import Session, T, Work
+from bulonera_sync.store.sessions import Joint, P, Session, T, Work
 from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.writers import Writer
 
@@ -184,6 +184,9 @@ class PostgresStore:
 
     async def write(self, work: Work[T], /) -> T:
         return await self._writer.submit(work)
+
+    async def write_jointly(self, joint: Joint[P, T], part: P, /, *, weight: int) -> T:
+        return await self._writer.submit_jointly(joint, part, weight=weight)
 
     async def _transact(self, work: Work[Any]) -> Any:
         if self._writing is None or self._writing.is_closed():

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from bulonera_sync.store.statements import Row, Statement
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -39,6 +40,9 @@ class Session(Protocol):
 # connection's thread, so it touches neither the event loop nor what another task may change.
 Work = Callable[[Session], Coroutine[Any, Any, T]]
 
+# Units of work of one kind done together, set by set: a result for each part, in their order.
+Joint = Callable[[Session, Sequence[P]], Coroutine[Any, Any, Sequence[T]]]
+
 
 class Touching(Protocol):
     """A store that writes a row at once, out of the writers' turn and without waiting for disk."""
@@ -56,9 +60,18 @@ class Store(Protocol):
         ...
 
     async def write(self, work: Work[T], /) -> T:
-        """Run a unit of work in a transaction of its own; return after its COMMIT.
+        """Run a unit of work in a transaction; return after its COMMIT.
 
-        What was begun ends, even when the caller is cancelled.
+        What else waits is written in the same one; when any of it fails, each is run again in one
+        of its own: so a unit may run twice, and changes nothing but the database. What was begun
+        ends, even when the caller is cancelled.
+        """
+        ...
+
+    async def write_jointly(self, joint: Joint[P, T], part: P, /, *, weight: int) -> T:
+        """Do as `write`, in one call of `joint` with all the parts that wait for an equal one.
+
+        `weight` says how many sales the part is, for small ones not to wait behind large ones.
         """
         ...
 

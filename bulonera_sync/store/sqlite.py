@@ -17,7 +17,7 @@ from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError, U
 from bulonera_sync.store.dialect import SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
-from bulonera_sync.store.sessions import T, Work
+from bulonera_sync.store.sessions import Joint, P, T, Work
 from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.writers import Writer
 
@@ -275,6 +275,9 @@ class SqliteStore:
 
     async def write(self, work: Work[T], /) -> T:
         return await self._writer.submit(work)
+
+    async def write_jointly(self, joint: Joint[P, T], part: P, /, *, weight: int) -> T:
+        return await self._writer.submit_jointly(joint, part, weight=weight)
 
     async def _transact(self, work: Work[Any]) -> Any:
         if self._writing is None:
