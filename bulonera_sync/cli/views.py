@@ -135,7 +135,15 @@ def _facts(
     if sale.is_held:
         yield phrase("tries"), whole(sale.attempts)
     if sale.conflict_resolution is not None:
-        yield phrase("conflict"), phrase("ended with {how}", how=sale.conflict_resolution)
+        yield phrase("conflict"), _end_of(sale)
+
+
+def _end_of(sale: "Sale") -> str:
+    from bulonera_sync.cli.resolutions import how_it_ended
+
+    if sale.parked is not None:
+        return phrase("left for a person to decide")
+    return phrase("ended: {how}", how=how_it_ended(sale.conflict_resolution or ""))
 
 
 def _when(time: datetime, zone: tzinfo, now: datetime) -> str:

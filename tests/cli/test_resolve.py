@@ -62,7 +62,7 @@ def test_the_servers_side_wins_and_stays_at_its_version(
     ran = run("resolve", conflict["number"], "--server-wins", "--notes", "lo dijo Marta")
 
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"{conflict['number']} is synced, version 2 (server_wins).\n"
+    assert ran.out == f"{conflict['number']} is synced, version 2 (as on the server).\n"
     assert stored(settings, conflict).sale.parked is None
     [*_, last] = run("history", conflict["id"], "--json").json["results"]
     assert last["detail"] == {"resolution": "server_wins", "notes": "lo dijo Marta"}
@@ -207,6 +207,18 @@ def test_notes_that_no_database_takes_are_refused(run: Run, conflict: Json) -> N
 def content(*items: Json, **said: object) -> Content:
     document: Json = {"customer_id": 5, "status": "draft", "notes": "", **said}
     return Content.from_document({**document, "items": list(items)})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("option", "side"), [("--server-wins", "server"), ("--client-wins", "till")]
+)
+def test_show_names_the_side_as_the_dialogue_does(
+    run: Run, conflict: Json, option: str, side: str
+) -> None:
+    said = run("resolve", conflict["number"], option).out
+
+    assert f"(as on the {side})" in said
+    assert f"ended: as on the {side}" in run("show", conflict["number"]).out
 
 
 def conflict_between(server: Content, client: Content, base: Content | None) -> ConflictFound:
