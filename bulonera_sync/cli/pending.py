@@ -109,7 +109,7 @@ def pending(
     choice = Choice(_statuses(status), user, since_of(since, zone), error)
     if is_watched:
         refuse_unwatchable(is_document=as_json)
-        read(context, lambda gateway: watch(gateway, _drawing(choice, limit)))
+        read(context, lambda gateway: watch(gateway, _drawing(choice, limit), zone))
     elif as_json:
         found = read(context, lambda gateway: find(gateway, choice, limit=limit))
         rows = [document_of(row, found.usernames) for row in found.rows]

@@ -70,7 +70,7 @@ def stats(
         if is_for_cron:
             text = phrase("--watch never ends with one")
             raise typer.BadParameter(text, param_hint="--exit-code")
-        read(context, lambda gateway: watch(gateway, _drawing(settings)))
+        read(context, lambda gateway: watch(gateway, _drawing(settings), settings.sync.zone))
         return
     # A document says the same in every language, what is wrong included.
     with source_words() if as_json else nullcontext():
