@@ -74,7 +74,10 @@ def _page(
         page.say(cure, indent=INDENT)
     if sale.parked is not None:
         _add_conflict(page, sale, document["conflict_data"], customers)
-    _add_items(page, document)
+    if document["items"]:
+        _add_items(page, document)
+    else:
+        _add_unread_items(page, sale, document)
     if document["notes"]:
         page.title(phrase("Notes"))
         page.say(document["notes"], indent=INDENT)
@@ -116,7 +119,10 @@ def _facts(
     yield phrase("user"), document["created_by"]
     yield phrase("customer"), _customer(document["customer_id"], customers)
     # Of a held sale that can't be read nobody knows what it comes to.
-    yield phrase("total"), amount(document["total"]) if document["items"] else phrase("unknown")
+    yield (
+        phrase("total"),
+        amount(document["total"]) if document["items"] else phrase("not known yet"),
+    )
     states = (document["status"], document["payment_status"], document["fiscal_status"])
     yield (
         phrase("status"),
@@ -188,9 +194,6 @@ def _add_items(page: "Page", document: Document) -> None:
 
     page.title(phrase("Items"))
     items: Sequence[Document] = document["items"]
-    if not items:
-        page.say(phrase("They can't be read as they were sent; --json shows them."), indent=INDENT)
-        return
     page.table(
         (
             Column(phrase("#"), rank=3, is_right=True),
@@ -213,6 +216,46 @@ def _add_items(page: "Page", document: Document) -> None:
         ),
         indent=INDENT,
     )
+
+
+def _add_unread_items(page: "Page", sale: "Sale", document: Document) -> None:
+    """Add every item word for word, each with what is wrong with it: nothing is computed."""
+    from bulonera_sync.cli.pages import Column
+
+    page.title(phrase("Items, as they were sent"))
+    payload = document.get("payload")
+    sent = payload.get("items") if isinstance(payload, dict) else None
+    if not isinstance(sent, list) or not sent:
+        page.say(phrase("none") if not sent else shorten(sent), indent=INDENT)
+        return
+    titles = ("Product", "Quantity", "Price", "Discount", "Tax")
+    columns = (
+        Column(phrase("#"), is_right=True),
+        *(Column(phrase(title), least=8) for title in titles),
+    )
+    rows = [[str(line), *_sent_cells(item)] for line, item in enumerate(sent)]
+    notes = [_wrong_with(sale, line) for line in range(len(sent))]
+    page.table(columns, rows, notes=notes, indent=INDENT)
+
+
+def _sent_cells(item: object) -> Sequence[str]:
+    if not isinstance(item, dict):
+        return [shorten(item), "", "", "", ""]
+    product, quantity, price, kind, discount, tax = (
+        shorten(item[name]) if item.get(name) is not None else "-"
+        for name in (
+            *("product_id", "quantity", "unit_price"),
+            *("discount_type", "discount_value", "tax_percentage"),
+        )
+    )
+    cut = discount if kind in {"-", "none"} else f"{discount} {kind}"
+    return [product, quantity, price, cut, tax]
+
+
+def _wrong_with(sale: "Sale", line: int) -> str:
+    mark = f"Item #{line}: "
+    wrong = [each.message.removeprefix(mark) for each in sale.problems if mark in each.message]
+    return phrase("<- {why}", why="; ".join(wrong)) if wrong else ""
 
 
 def _item_cells(item: Document) -> Sequence[str]:

@@ -156,7 +156,9 @@ def test_a_sale_that_is_not_there_is_told(run: Run) -> None:
     ran = run("resolve", "vta-2026-99999", "--server-wins")
 
     assert ran.code == 1
-    assert ran.error == "Error: Sale VTA-2026-99999 not found or permission denied"
+    assert ran.error == (
+        "Error: there is no sale VTA-2026-99999; bulonera-sync pending shows what is not in"
+    )
 
 
 def test_a_sale_in_no_conflict_is_told(run: Run, conflict: Json) -> None:
