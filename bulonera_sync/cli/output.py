@@ -68,6 +68,31 @@ def print_json(document: Mapping[str, object]) -> None:
     print(_UNSAFE_IN_JSON.sub(_json_code, text))
 
 
+def print_exactly(document: Mapping[str, object]) -> None:
+    """Print the same of a document that has numbers as they were sent."""
+    print(_UNSAFE_IN_JSON.sub(_json_code, _laid_out(document, "\n")))
+
+
+def _laid_out(value: object, margin: str) -> str:
+    from bulonera_sync.bodies import Number
+
+    inner = f"{margin}  "
+    match value:
+        case Number():
+            return str(value)
+        case Mapping() if value:
+            members = (
+                f"{json.dumps(str(name), ensure_ascii=False)}: {_laid_out(each, inner)}"
+                for name, each in value.items()
+            )
+            return f"{{{inner}{f',{inner}'.join(members)}{margin}}}"
+        case list() | tuple() if value:
+            elements = (_laid_out(each, inner) for each in value)
+            return f"[{inner}{f',{inner}'.join(elements)}{margin}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
 def _json_code(found: re.Match[str]) -> str:
     character = found[0]
     return character if character.isprintable() else json.dumps(character)[1:-1]

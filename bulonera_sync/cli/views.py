@@ -9,7 +9,7 @@ import typer
 from bulonera_sync.bodies import shorten
 from bulonera_sync.cli.conflicts import code_in_words
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, say
+from bulonera_sync.cli.output import AsJson, print_exactly
 from bulonera_sync.cli.pending import next_try
 from bulonera_sync.cli.sales import SaleName, sale_key
 from bulonera_sync.cli.words import ago, amount, joined, moment, phrase, plural, quantity, whole
@@ -32,11 +32,9 @@ def show(context: typer.Context, sale: SaleName, as_json: AsJson = False) -> Non
     from bulonera_sync.gateway.documents import sale_document
 
     if as_json:
-        from bulonera_sync.bodies import dump_exactly
-
         found, _ = read(context, lambda gateway: _find(gateway, sale))
         # A held sale's payload has each number as it was sent, which json.dumps can't write.
-        say(dump_exactly(sale_document(found)))
+        print_exactly(sale_document(found))
         return
     found, customers = read(context, lambda gateway: _find(gateway, sale))
     zone = settings_of(context).sync.zone

@@ -109,7 +109,7 @@ def test_a_conflict_shows_both_sides_of_what_differs(run: Run, shop: Shop, ana: 
 
 
 def test_json_is_the_apis_document_with_numbers_as_sent(run: Run, shop: Shop, ana: User) -> None:
-    [outcome] = shop.upload(ana, make_sale(items=[make_item(quantity=-5.10, product_id=HOSTILE)]))
+    [outcome] = shop.upload(ana, make_sale(items=[make_item(quantity=-5.10, product_id="ñ")]))
     key = outcome.sale_id
     assert key is not None
 
@@ -117,8 +117,9 @@ def test_json_is_the_apis_document_with_numbers_as_sent(run: Run, shop: Shop, an
 
     document = shop.do(lambda gateway: gateway.find_sale(OPERATOR, key))
     assert list(ran.json) == list(sale_document(document))
-    assert '"quantity":-5.1,' in ran.out
-    assert ran.json["payload"]["items"][0]["product_id"] == HOSTILE
+    assert '"quantity": -5.1,' in ran.out
+    assert ran.out == json.dumps(ran.json, ensure_ascii=False, indent=2) + "\n"
+    assert ran.json["payload"]["items"][0]["product_id"] == "ñ"
     assert is_inert(ran.out)
 
 
