@@ -31,13 +31,14 @@ from bulonera_sync.cli.log_files import (
     start_of_last_event,
     start_of_last_line,
 )
-from bulonera_sync.cli.output import complain, inert, listing, print_json, say, time_text
+from bulonera_sync.cli.output import complain, inert, listing, print_json, say
 from bulonera_sync.cli.pending import since_of
 from bulonera_sync.cli.sales import sale_key
 from bulonera_sync.cli.sentences import retold
 from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import NotFoundError, SchemaError, StoreUnavailableError
 from bulonera_sync.log_lines import INDENT, MODULE, Entry
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.gateway import Account, FoundSale, Gateway

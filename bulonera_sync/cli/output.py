@@ -6,7 +6,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -173,8 +172,3 @@ def agreed(question: str) -> bool:
 def complain(text: str) -> None:
     """Print a line on stderr."""
     print(inert(" ".join(text.split())), file=sys.stderr, flush=True)
-
-
-def time_text(time: datetime | None) -> str | None:
-    """ISO 8601 UTC with Z, to the second, as the API has it."""
-    return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
