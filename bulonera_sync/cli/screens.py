@@ -45,6 +45,7 @@ class Screen:
             # Rich would take any such terminal for one of 80 columns.
             self._console.size = os.get_terminal_size()
         self._zone = zone
+        self._is_tall = False
 
     def say(self, text: str = "", *, style: str = "") -> None:
         self._console.print(Text(inert(text), style=self._style(style)))
@@ -72,6 +73,9 @@ class Screen:
         same = sameness(conflict)
         if same:
             self.say(same, style="dim")
+        # The head once more where the first one has left the screen.
+        if self._is_tall:
+            self._say_head(look, conflict)
 
     def _say_head(self, look: Look, conflict: ConflictFound) -> None:
         sale = look.sale
@@ -156,7 +160,7 @@ class Screen:
             table.add_row(name, *cells, end_section=not row.label)
         # The heads once more where the first ones have left the screen.
         height = len(self._console.render_lines(table))
-        table.show_footer = height > self._console.height - ROWS_BELOW
+        self._is_tall = table.show_footer = height > self._console.height - ROWS_BELOW
         self._console.print(table)
 
     def show_result(self, look: Look, content: Content, version: int) -> None:

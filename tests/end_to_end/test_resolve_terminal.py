@@ -384,7 +384,11 @@ def test_on_a_low_terminal_the_heads_stand_under_the_table_too(
         shown = terminal.see(CHOICE)
 
     assert shown.count("TILL") == 2
-    assert "TILL" in "".join(shown.splitlines()[-8:])
+    last = "".join(shown.splitlines()[-14:])
+    assert "TILL" in last
+    # What it is about, and why, once more before the question.
+    assert "is in conflict" in last
+    assert "Why: the till changed its copy" in last
 
 
 def test_no_color_is_honoured(resolving: OnTerminal, settings: Settings) -> None:
