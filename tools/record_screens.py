@@ -272,8 +272,8 @@ def record_log(terminal: Terminal, demo: Demo) -> None:
 RECORDS: Mapping[str, Record] = {
     "pending": record_pending,
     "resolve-server-wins": resolving("server", "s", ""),
-    "resolve-client-wins": resolving("client", "c", ""),
-    "resolve-field-by-field": resolving("fields", "f", "s", "c", "c", "s", "cc", ""),
+    "resolve-client-wins": resolving("client", "t", ""),
+    "resolve-field-by-field": resolving("fields", "f", "s", "t", "t", "s", "tt", ""),
     "resolve-viewed-and-left": resolving("left", "v", "q"),
     "log-follow": record_log,
 }

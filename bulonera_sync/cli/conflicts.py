@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest, time_text
+from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest
 from bulonera_sync.cli.pending import (
     Choice,
     LimitOption,
@@ -20,6 +20,7 @@ from bulonera_sync.cli.pending import (
 )
 from bulonera_sync.cli.words import ago, joined, phrase, plural
 from bulonera_sync.errors import NotFoundError
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

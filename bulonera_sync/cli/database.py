@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 
 from bulonera_sync.cli.invocations import prepare, read, settings_of
 from bulonera_sync.cli.output import AsJson, agreed, complain, print_json, say
-from bulonera_sync.cli.words import phrase
+from bulonera_sync.cli.words import instant, phrase
 from bulonera_sync.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ def backup(context: typer.Context, file: File) -> None:
     """
     from bulonera_sync.gateway.backups import back_up
 
-    made = asyncio.run(back_up(settings_of(context).store, file))
-    facts = {"file": file, "told": _told(made.contents), "size": made.size_bytes}
+    settings = settings_of(context)
+    zone = settings.sync.zone
+    made = asyncio.run(back_up(settings.store, file))
+    facts = {"file": file, "told": _told(made.contents, zone), "size": made.size_bytes}
     say(phrase("{file}: {told}; {size} bytes.", **facts))
 
 
@@ -108,7 +111,8 @@ def restore(
 
     from bulonera_sync.gateway.backups import restore, survey_restore
 
-    store = settings_of(context).store
+    settings = settings_of(context)
+    store, zone = settings.store, settings.sync.zone
     if not yes and not (sys.stdin.isatty() and sys.stdout.isatty()):
         text = phrase(
             "restoring replaces {url}, and there is no terminal to ask on; --yes agrees to it",
@@ -117,12 +121,12 @@ def restore(
         raise RefusedError(text)
     with _without_daemon(store):
         prospect = asyncio.run(survey_restore(store, file))
-        _refuse_unknown_numbers(store, prospect, skip)
+        _refuse_unknown_numbers(store, prospect, skip, zone)
         if not yes:
-            _ask(store, file, prospect)
+            _ask(store, file, prospect, zone)
         now = datetime.now(UTC)
         restored, findings = asyncio.run(restore(store, file, now=now, spare=skip or 0))
-    told = _told(restored.contents)
+    told = _told(restored.contents, zone)
     say(phrase("{url} is restored: {told}.", url=store.shown_url, told=told))
     if restored.kept is not None:
         say(phrase("What was there before is kept in {file}.", file=restored.kept))
@@ -131,7 +135,7 @@ def restore(
             "Warning: no database was there, so numbers issued after the backup ({age}) are not "
             "known and would be issued again; if sales were taken since, restore once more with "
             "--skip N",
-            age=_age(prospect.backup),
+            age=_age(prospect.backup, zone),
         )
         complain(text)
     if findings:
@@ -162,23 +166,25 @@ def _without_daemon(store: "StoreSettings") -> Iterator[None]:
         yield
 
 
-def _refuse_unknown_numbers(store: "StoreSettings", prospect: "Prospect", skip: int | None) -> None:
+def _refuse_unknown_numbers(
+    store: "StoreSettings", prospect: "Prospect", skip: int | None, zone: tzinfo
+) -> None:
     if prospect.problem is not None and skip is None:
         text = phrase(
             "{url} can't be read ({why}), so which numbers it issued after the backup ({age}) is "
             "not known; --skip N leaves N of them unused: more than can have been sold since",
             url=store.shown_url,
             why=prospect.problem,
-            age=_age(prospect.backup),
+            age=_age(prospect.backup, zone),
         )
         raise RefusedError(text)
 
 
-def _ask(store: "StoreSettings", file: Path, prospect: "Prospect") -> None:
+def _ask(store: "StoreSettings", file: Path, prospect: "Prospect", zone: tzinfo) -> None:
     present = prospect.present
-    now = _told(present) if present else prospect.problem or phrase("nothing yet")
+    now = _told(present, zone) if present else prospect.problem or phrase("nothing yet")
     say(phrase("Now, {url}: {told}.", url=store.shown_url, told=now))
-    say(phrase("The backup, {file}: {told}.", file=file, told=_told(prospect.backup)))
+    say(phrase("The backup, {file}: {told}.", file=file, told=_told(prospect.backup, zone)))
     say(
         phrase(
             "Users, tokens and allowances become the backup's. What is there now is kept in a file."
@@ -188,15 +194,15 @@ def _ask(store: "StoreSettings", file: Path, prospect: "Prospect") -> None:
         raise RefusedError(phrase("nothing was restored, as you said"))
 
 
-def _told(contents: "Contents") -> str:
-    return f"{_counts(contents.counts)}; {_age(contents)}"
+def _told(contents: "Contents", zone: tzinfo) -> str:
+    return f"{_counts(contents.counts)}; {_age(contents, zone)}"
 
 
 def _counts(counts: "Mapping[str, int]") -> str:
     return ", ".join(f"{count} {phrase(name)}" for name, count in counts.items())
 
 
-def _age(contents: "Contents") -> str:
+def _age(contents: "Contents", zone: tzinfo) -> str:
     if contents.latest is None:
         return phrase("no sale yet")
-    return phrase("the last change at {time:%Y-%m-%d %H:%M:%S} UTC", time=contents.latest)
+    return phrase("the last change at {time}", time=instant(contents.latest, zone))

@@ -20,6 +20,8 @@ from bulonera_sync.gateway import Gateway
 HOST = "127.0.0.1"
 # Not the name that the settings' default has: DIR may hold a real shop's database.
 DATABASE = "demo.db"
+# Nor config.toml: a shop that has none would find the demo by it.
+CONFIG = "demo.toml"
 CASHIER = "ana"
 MANAGER = "marta"
 USERS: Mapping[str, Literal["cashier", "manager"]] = {CASHIER: "cashier", MANAGER: "manager"}
@@ -58,7 +60,21 @@ def _settings_in(settings: Settings, folder: Path) -> Settings:
     server = settings.server.model_copy(update={"host": HOST, "tls_cert": None, "tls_key": None})
     store = settings.store.model_copy(update={"url": f"sqlite:///{folder / DATABASE}"})
     log = settings.log.model_copy(update={"file": folder / "logs" / "sync.log"})
+    _keep_settings(folder, server.port)
     return settings.model_copy(update={"server": server, "store": store, "log": log})
+
+
+def _keep_settings(folder: Path, port: int) -> None:
+    """Write what other commands find the demo by, and say which one to try."""
+    file = folder / CONFIG
+    said = f'[server]\nport = {port}\n\n[store]\nurl = "sqlite:///{DATABASE}"\n'
+    try:
+        file.write_text(said, "utf-8")
+    except OSError as error:
+        text = phrase("{file} can't be made: {why}", file=file, why=reason(error))
+        raise RefusedError(text) from error
+    command = shlex.join(["bulonera-sync", "--config", str(file), "pending"])
+    say(phrase("Look at it from another terminal: {command}", command=command))
 
 
 async def greet_with_demo(gateway: Gateway, address: str) -> None:

@@ -18,7 +18,8 @@ from bulonera_sync.cli.comparisons import Side, chosen, questions_of
 from bulonera_sync.cli.invocations import settings_of, write
 from bulonera_sync.cli.looks import Look, look_at, next_conflict
 from bulonera_sync.cli.output import say
-from bulonera_sync.cli.screens import Screen
+from bulonera_sync.cli.resolutions import how_it_ended
+from bulonera_sync.cli.screens import Screen, key_name
 from bulonera_sync.cli.words import phrase, plural
 from bulonera_sync.errors import RefusedError
 from bulonera_sync.gateway import Gateway, Moved, Settled
@@ -30,9 +31,11 @@ from bulonera_sync.uploads import read_notes
 
 End = Literal["settled", "next", "quit"]
 
-SIDES: Mapping[str, Side] = {"s": "server", "c": "client"}
+SIDES: Mapping[str, Side] = {"s": "server", "t": "client"}
 # A letter twice: this answer and all that follow.
-ALL_SIDES: Mapping[str, Side] = {"ss": "server", "cc": "client"}
+ALL_SIDES: Mapping[str, Side] = {"ss": "server", "tt": "client"}
+# The till is "la caja" in Spanish, and the client of --client-wins: that letter is as good.
+ALSO: Mapping[str, str] = {"c": "t", "cc": "tt"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,7 @@ class Dialogue:
     def _ask_what(self, look: Look) -> str:
         keys = {
             "s": phrase("as on the server"),
-            "c": phrase("as on the client"),
+            "t": phrase("as on the till"),
             "f": phrase("field by field"),
             "v": phrase("view both whole"),
         }
@@ -290,9 +293,9 @@ class Dialogue:
             "number": sale.number,
             "status": sale.sync_status,
             "version": sale.version,
-            "resolution": request.resolution,
+            "how": how_it_ended(request.resolution),
         }
-        text = phrase("Written: {number} is {status}, version {version} ({resolution}).", **facts)
+        text = phrase("Written: {number} is {status}, version {version} ({how}).", **facts)
         self._screen.say(text, style="green")
 
     def _ask(self, question: str, keys: Mapping[str, str]) -> str:
@@ -303,9 +306,10 @@ class Dialogue:
         self._screen.say_keys(keys)
         while True:
             said = _typed("> ").strip().lower()
+            said = ALSO.get(said, said)
             if said in keys:
                 return said
-            names = ", ".join(key or "Enter" for key in keys)
+            names = ", ".join(key_name(key) for key in keys)
             self._screen.say(phrase("Please say one of: {names}", names=names))
 
 
@@ -328,9 +332,9 @@ def _typed(prompt: str) -> str:
 
 
 def _field_keys(*, has_more: bool) -> Mapping[str, str]:
-    keys = {"s": phrase("server"), "c": phrase("client"), "b": phrase("back")}
+    keys = {"s": phrase("server"), "t": phrase("till"), "b": phrase("back")}
     if has_more:
-        keys |= {"ss": phrase("server from here on"), "cc": phrase("client from here on")}
+        keys |= {"ss": phrase("server from here on"), "tt": phrase("till from here on")}
     return keys
 
 

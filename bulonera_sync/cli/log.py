@@ -2,11 +2,11 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, tzinfo
+from functools import partial
 from io import FileIO
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -31,18 +31,21 @@ from bulonera_sync.cli.log_files import (
     start_of_last_event,
     start_of_last_line,
 )
-from bulonera_sync.cli.output import complain, inert, listing, print_json, say, time_text
+from bulonera_sync.cli.output import complain, inert, listing, print_json, say
+from bulonera_sync.cli.pending import since_of
 from bulonera_sync.cli.sales import sale_key
 from bulonera_sync.cli.sentences import retold
 from bulonera_sync.cli.words import phrase
 from bulonera_sync.errors import NotFoundError, SchemaError, StoreUnavailableError
 from bulonera_sync.log_lines import INDENT, MODULE, Entry
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.gateway import Account, FoundSale, Gateway
 
 DEFAULT_NUMBER = 20
-UNITS: Mapping[str, str] = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# As the layout of the log has it.
+TIME = "%Y-%m-%d %H:%M:%S"
 # ECMA-48 (SGR): faint, green, yellow, red, bold red.
 COLOURS: Mapping[str, str] = {
     "DEBUG": "2",
@@ -74,7 +77,9 @@ def log(
     user: Annotated[str | None, typer.Option(metavar="NAME", help="Only this user's.")] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Only from 2h or 3d ago on, or 2026-02-16T12:00 (UTC)."),
+        typer.Option(
+            metavar="TIME", help="Only from 2h or 3d ago on, or 2026-02-16T12:00 (the shop's time)."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document; with -f one object a line.")
@@ -84,28 +89,37 @@ def log(
 
     With -f, what the log rotates away while nobody reads on, as in a stopped terminal, is missed.
     """
+    zone = settings_of(context).sync.zone
     settings = settings_of(context).log
+    begin = since_of(since, zone)
     tests = [
         *([at_least(level)] if level else []),
-        *([not_before(_time(since))] if since is not None else []),
+        *([not_before(begin)] if begin is not None else []),
         *([_about_sale(context, sale)] if sale is not None else []),
         *([_by_user(context, user)] if user is not None else []),
     ]
     count = DEFAULT_NUMBER if number is None and since is None else number
+    in_words = partial(_text, zone=zone)
     files = LogFiles(settings.file, settings.backups)
     if follow:
-        show = _json_line if as_json else _text
+        show = _json_line if as_json else in_words
+        if not as_json:
+            _tell_zone(zone)
         file = files.newest()
         if file is None:
             text = phrase("Waiting for {file}, which isn't there yet.", file=settings.file)
             complain(text)
-        _follow(files, file, count, tests, show)
+        try:
+            _follow(files, file, count, tests, show)
+        finally:
+            _leave_line()
         return
     events = _last_events(files, files.newest(), None, count, tests)
     if as_json:
         print_json(listing([_document(event) for event in events]))
     elif events:
-        _write(events, _text)
+        _tell_zone(zone)
+        _write(events, in_words)
     else:
         nothing = phrase("No events yet in {file}.", file=settings.file)
         say(phrase("No such events.") if tests else nothing)
@@ -150,21 +164,6 @@ def _last_events(
     return chosen[::-1]
 
 
-def _time(said: str) -> datetime:
-    """Return the time that was said: some while ago, or ISO 8601, in UTC unless it has a zone."""
-    ago = re.fullmatch(r"(\d{1,9}) ?([smhd])", said.strip(), re.ASCII)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-        time = datetime.fromisoformat(said.strip())
-        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        text = phrase(
-            "{said!r} is no time; say 30m, 2h or 3d, or 2026-02-16T12:00 (UTC)", said=inert(said)
-        )
-        raise typer.BadParameter(text, param_hint="'--since'") from None
-
-
 def _about_sale(context: typer.Context, said: str) -> Test:
     """Return the test for a sale's records: some have its id, some its local_id, some both."""
     from bulonera_sync.sales import OPERATOR
@@ -203,16 +202,35 @@ def _write(events: Iterable[Event], show: Show) -> None:
     sys.stdout.flush()
 
 
-def _text(event: Event) -> str:
-    """Return an event as the text layout has it, whichever the file's is."""
-    entry = event.entry if event.is_json or _is_coloured() else None
+def _text(event: Event, zone: tzinfo) -> str:
+    """Return an event as the text layout has it, whichever the file's is, by the shop's clock."""
+    entry = event.entry
     lines = _laid_out(entry) if entry and event.is_json else event.lines
     head, *below = map(inert, lines)
+    if entry:
+        head = _by_clock(head, entry.time, zone)
     return "\n".join([_painted(head, entry.level) if entry else head, *below])
 
 
+def _leave_line() -> None:
+    # The prompt comes below what Ctrl-C is echoed on, not behind it.
+    if sys.stdout.isatty():
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+
+def _by_clock(head: str, time: datetime, zone: tzinfo) -> str:
+    return head.replace(f"{time:{TIME}}", f"{time.astimezone(zone):{TIME}}", 1)
+
+
+def _tell_zone(zone: tzinfo) -> None:
+    """Say whose clock it is, where somebody looks; the file itself is in UTC."""
+    if sys.stdout.isatty():
+        complain(phrase("Times are the shop's ({zone}).", zone=zone))
+
+
 def _laid_out(entry: Entry) -> Iterator[str]:
-    yield f"{entry.level} {entry.time:%Y-%m-%d %H:%M:%S} {MODULE} {entry.message}"
+    yield f"{entry.level} {entry.time:{TIME}} {MODULE} {entry.message}"
     yield from (f"{INDENT}{key}: {value}" for key, value in entry.context.items())
     yield from (f"{INDENT}{line}" for line in entry.traceback.split("\n") if line)
 

@@ -98,7 +98,10 @@ def root(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The settings' file, else $BULONERA_CONFIG, else ./config.toml."
+            metavar="FILE",
+            # That it can't be read is a matter of the configuration, told by reading it.
+            readable=False,
+            help="The settings' file, else $BULONERA_CONFIG, else ./config.toml.",
         ),
     ] = None,
     version: Annotated[

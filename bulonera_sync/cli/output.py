@@ -6,7 +6,6 @@ import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -66,6 +65,31 @@ def print_json(document: Mapping[str, object]) -> None:
     """Print one JSON document; a letter stays as it is, a control leaves as its \\u code."""
     text = json.dumps(document, ensure_ascii=False, indent=2)
     print(_UNSAFE_IN_JSON.sub(_json_code, text))
+
+
+def print_exactly(document: Mapping[str, object]) -> None:
+    """Print the same of a document that has numbers as they were sent."""
+    print(_UNSAFE_IN_JSON.sub(_json_code, _laid_out(document, "\n")))
+
+
+def _laid_out(value: object, margin: str) -> str:
+    from bulonera_sync.bodies import Number
+
+    inner = f"{margin}  "
+    match value:
+        case Number():
+            return str(value)
+        case Mapping() if value:
+            members = (
+                f"{json.dumps(str(name), ensure_ascii=False)}: {_laid_out(each, inner)}"
+                for name, each in value.items()
+            )
+            return f"{{{inner}{f',{inner}'.join(members)}{margin}}}"
+        case list() | tuple() if value:
+            elements = (_laid_out(each, inner) for each in value)
+            return f"[{inner}{f',{inner}'.join(elements)}{margin}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _json_code(found: re.Match[str]) -> str:
@@ -148,8 +172,3 @@ def agreed(question: str) -> bool:
 def complain(text: str) -> None:
     """Print a line on stderr."""
     print(inert(" ".join(text.split())), file=sys.stderr, flush=True)
-
-
-def time_text(time: datetime | None) -> str | None:
-    """ISO 8601 UTC with Z, to the second, as the API has it."""
-    return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 STATUSES = ("error", "pending", "conflict")
 DEFAULT_STATUSES = "error,pending"
 MAX_ROWS = 1_000_000
+# A total that nobody knows yet.
+NO_TOTAL = "—"
 PAGE = 1_000
 # Of groups without a row to show so many headings.
 MAX_HEADINGS = 10
@@ -109,7 +111,7 @@ def pending(
     choice = Choice(_statuses(status), user, since_of(since, zone), error)
     if is_watched:
         refuse_unwatchable(is_document=as_json)
-        read(context, lambda gateway: watch(gateway, _drawing(choice, limit)))
+        read(context, lambda gateway: watch(gateway, _drawing(choice, limit), zone))
     elif as_json:
         found = read(context, lambda gateway: find(gateway, choice, limit=limit))
         rows = [document_of(row, found.usernames) for row in found.rows]
@@ -234,6 +236,9 @@ def _page(told: Told, *, each_at_most: int) -> "Page":
         page.title(_summary(told.groups.count, told.groups.oldest, told.naming.now))
     for group in _worth_showing(told.groups.in_order()):
         _add_group(page, group, told.naming, each_at_most)
+    if any(map(_has_no_total, told.groups.rows)):
+        page.gap()
+        page.say(phrase("{sign} is a total that can't be computed yet.", sign=NO_TOTAL))
     for hint in _hints(told.choice, told.standing):
         page.gap()
         page.say(hint)
@@ -347,7 +352,7 @@ def _columns(kind: str) -> "Sequence[tuple[Column, Cell]]":
             Column(phrase("Customer"), rank=2, least=10),
             lambda row, naming: naming.customer(row.customer_said),
         ),
-        (Column(phrase("Total"), rank=1, is_right=True), lambda row, _: _total(row, kind)),
+        (Column(phrase("Total"), rank=1, is_right=True), lambda row, _: _total(row)),
         (Column(phrase("Tries"), rank=5, is_right=True), lambda row, _: whole(row.attempts)),
     ]
     if kind == "waiting":
@@ -357,9 +362,13 @@ def _columns(kind: str) -> "Sequence[tuple[Column, Cell]]":
     return columns
 
 
-def _total(row: "PendingSale", kind: str) -> str:
-    # Nothing is what can't be computed, and to call that nothing would be untrue.
-    return phrase("unknown") if kind == "refused" and row.total == 0 else amount(row.total)
+def _total(row: "PendingSale") -> str:
+    return NO_TOTAL if _has_no_total(row) else amount(row.total)
+
+
+def _has_no_total(row: "PendingSale") -> bool:
+    # Nothing is kept for what can't be computed, and to call that nothing would be untrue.
+    return row.sync_status != "conflict" and row.total == 0
 
 
 def next_try(sale: "PendingSale | Sale", now: datetime) -> str:

@@ -9,8 +9,9 @@ import typer
 
 from bulonera_sync.bodies import Number, parse_kept
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest, time_text
+from bulonera_sync.cli.output import AsJson, listing, print_json, tell_rest
 from bulonera_sync.cli.words import ago, moment, phrase, plural, size, whole
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.gateway import QuarantinedSale

@@ -62,11 +62,11 @@ def resolve(
         _print(settled, resolution)
         return
     text = phrase(
-        "{number} is {status}, version {version} ({resolution}).",
+        "{number} is {status}, version {version} ({how}).",
         number=settled.number,
         status=settled.sync_status,
         version=settled.version,
-        resolution=resolution,
+        how=how_it_ended(resolution),
     )
     say(text)
 
@@ -161,6 +161,17 @@ def settled_sale(result: "Result") -> "Sale":
             )
         case Invalid(problems):
             raise RefusedError("; ".join(problem.message for problem in problems))
+
+
+def how_it_ended(resolution: str) -> str:
+    """Return whose side a conflict ended with, in the words that the dialogue asks with."""
+    match resolution:
+        case "server_wins":
+            return phrase("as on the server")
+        case "client_wins":
+            return phrase("as on the till")
+        case _:
+            return phrase("decided by hand")
 
 
 def _print(sale: "Sale", resolution: "Resolution") -> None:

@@ -113,7 +113,7 @@ def _changed_by(author: Author) -> str:
         case "server":
             return phrase("changed by server")
         case "client":
-            return phrase("changed by client")
+            return phrase("changed by till")
         case "both":
             return phrase("changed by both")
         case _ as missing:
@@ -176,13 +176,13 @@ def _line_remark(line: Line, *, has_base: bool) -> str:
         case (server, client, _) if server == client:
             return ""
         case (None, _, None):
-            return phrase("added by client") if has_base else phrase("only on the client")
+            return phrase("added by till") if has_base else phrase("only on the till")
         case (_, None, None):
             return phrase("added by server") if has_base else phrase("only on the server")
         case (None, _, _):
             return phrase("removed by server")
         case (_, None, _):
-            return phrase("removed by client")
+            return phrase("removed by till")
         case (_, _, None):
             return phrase("added by both") if has_base else ""
         case (server, client, base):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bulonera_sync.cli.invocations import read, settings_of, write
-from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say
+from bulonera_sync.cli.output import AsJson, listing, print_exactly, print_json, print_table, say
 from bulonera_sync.cli.words import instant, phrase
 from bulonera_sync.errors import RefusedError
 
@@ -164,8 +164,7 @@ def _refuse_unless_done(result: "Result") -> None:
 
 
 def _print_document(found: "FoundSale") -> None:
-    from bulonera_sync.bodies import dump_exactly
     from bulonera_sync.gateway.documents import sale_document
 
     # A held sale's payload has each number as it was sent, which json.dumps can't write.
-    say(dump_exactly(sale_document(found)))
+    print_exactly(sale_document(found))

@@ -45,6 +45,7 @@ class Screen:
             # Rich would take any such terminal for one of 80 columns.
             self._console.size = os.get_terminal_size()
         self._zone = zone
+        self._is_tall = False
 
     def say(self, text: str = "", *, style: str = "") -> None:
         self._console.print(Text(inert(text), style=self._style(style)))
@@ -53,7 +54,7 @@ class Screen:
         """Say which key does what; none is parted from its meaning by a line's end."""
         line = ""
         for key, name in keys.items():
-            text = f"[{key or phrase('Enter')}] {name}"
+            text = f"[{key_name(key)}] {name}"
             longer = f"{line}   {text}" if line else text
             if cell_len(longer) > self._console.width - 1:
                 self.say(line)
@@ -72,6 +73,9 @@ class Screen:
         same = sameness(conflict)
         if same:
             self.say(same, style="dim")
+        # The head once more where the first one has left the screen.
+        if self._is_tall:
+            self._say_head(look, conflict)
 
     def _say_head(self, look: Look, conflict: ConflictFound) -> None:
         sale = look.sale
@@ -104,7 +108,7 @@ class Screen:
         title = phrase("{number} of {count}", number=number, count=count)
         self.say()
         row = question_row(conflict, look.names, question)
-        self._show([title, phrase("SERVER"), phrase("CLIENT")], [row], conflict)
+        self._show([title, phrase("SERVER"), phrase("TILL")], [row], conflict)
 
     def _show_sides(self, look: Look, rows: Sequence[Row], now: datetime) -> None:
         conflict = _conflict_of(look)
@@ -117,7 +121,7 @@ class Screen:
             *self._story(look.client_mark, now),
         ]
         cells = ("\n".join(server), "\n".join(client), "")
-        heads = ["", phrase("SERVER"), phrase("CLIENT (till)")]
+        heads = ["", phrase("SERVER"), phrase("TILL")]
         self._show(heads, [Row("", "", cells), *rows], conflict)
 
     def _story(self, mark: Mark | None, now: datetime) -> list[str]:
@@ -156,7 +160,7 @@ class Screen:
             table.add_row(name, *cells, end_section=not row.label)
         # The heads once more where the first ones have left the screen.
         height = len(self._console.render_lines(table))
-        table.show_footer = height > self._console.height - ROWS_BELOW
+        self._is_tall = table.show_footer = height > self._console.height - ROWS_BELOW
         self._console.print(table)
 
     def show_result(self, look: Look, content: Content, version: int) -> None:
@@ -170,7 +174,7 @@ class Screen:
         heads = ["", phrase("WILL BE"), *([] if is_same else [phrase("NOW ON THE SERVER")])]
         self._print_table(heads, result_rows(now, content, look.names))
         if is_same:
-            self.say(phrase("It stays as the server has it; the client's changes are dropped."))
+            self.say(phrase("It stays as the server has it; the till's changes are dropped."))
         for caution in cautions(look, content):
             self.say(caution, style="yellow")
 
@@ -194,10 +198,23 @@ class Screen:
         was = _conflict_of(before)
         for text, fields in (
             (phrase("On the server:"), moves(was.server, after.conflict.server)),
-            (phrase("On the client:"), moves(was.client, after.conflict.client)),
+            (phrase("On the till:"), moves(was.client, after.conflict.client)),
         ):
             if fields:
                 self.say(f"{text} {fields}.")
+
+
+def key_name(key: str) -> str:
+    """Return a key as the chosen language calls it: the till's is "c" where it is "la caja"."""
+    match key:
+        case "":
+            return phrase("Enter")
+        case "t":
+            return phrase("t")
+        case "tt":
+            return phrase("tt")
+        case _:
+            return key
 
 
 def _conflict_of(look: Look) -> ConflictFound:
@@ -209,26 +226,26 @@ def _reason(conflict: ConflictFound) -> str:
     match reason_of(conflict):
         case "both_changed":
             return phrase(
-                "Why: the client changed its copy of version {client}, and the server has gone on "
+                "Why: the till changed its copy of version {client}, and the server has gone on "
                 "to version {server}.",
                 client=conflict.client_version,
                 server=conflict.server_version,
             )
         case "version_ahead":
             return phrase(
-                "Why: the client's copy says version {client}, and the server has only reached "
+                "Why: the till's copy says version {client}, and the server has only reached "
                 "version {server}.",
                 client=conflict.client_version,
                 server=conflict.server_version,
             )
         case "locked":
             return phrase(
-                "Why: the sale is {status} on the server, and the client changed it.",
+                "Why: the sale is {status} on the server, and the till changed it.",
                 status=conflict.server.status,
             )
         case "status_regression":
             return phrase(
-                "Why: the client would take the sale back from {server} to {client}.",
+                "Why: the till would take the sale back from {server} to {client}.",
                 server=conflict.server.status,
                 client=conflict.client.status,
             )

@@ -5,6 +5,7 @@ the translation. One that no template knows stays as it is.
 """
 
 import re
+from collections.abc import Mapping
 from string import Formatter
 
 from bulonera_sync.cli.languages import is_source
@@ -130,24 +131,32 @@ PHRASES = (
     "Read-only file system",
     "timed out",
 )
+# What a till is told and fits no terminal, whose operator may see every sale.
+NO_SALE = "Sale {sale} not found or permission denied"
 # These facts are sentences themselves.
 TOLD = frozenset({"why", "right", "reason"})
 
 
 def retold(text: str) -> str:
     """Return the text in the chosen language, where a template knows it."""
-    if is_source():
-        return text
     line = " ".join(text.split())
-    for template in PHRASES:
+    for template in [NO_SALE] if is_source() else PHRASES:
         found = _pattern(template).fullmatch(line)
         if found:
             facts = {
                 name: retold(fact) if name in TOLD else fact
                 for name, fact in found.groupdict().items()
             }
-            return phrase(template, **facts)
+            return _said(template, facts)
     return text
+
+
+def _said(template: str, facts: Mapping[str, str]) -> str:
+    if template == NO_SALE:
+        return phrase(
+            "there is no sale {sale}; bulonera-sync pending shows what is not in", **facts
+        )
+    return phrase(template, **facts)
 
 
 def reason(error: OSError) -> str:

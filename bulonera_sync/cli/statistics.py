@@ -13,10 +13,11 @@ import typer
 
 from bulonera_sync.cli.invocations import read, settings_of
 from bulonera_sync.cli.languages import source_words
-from bulonera_sync.cli.output import AsJson, print_json, time_text
+from bulonera_sync.cli.output import AsJson, print_json
 from bulonera_sync.cli.sentences import reason
 from bulonera_sync.cli.watches import Watched, refuse_unwatchable, watch
 from bulonera_sync.cli.words import ago, phrase, plural, size, whole
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.cli.daemons import Health
@@ -70,7 +71,7 @@ def stats(
         if is_for_cron:
             text = phrase("--watch never ends with one")
             raise typer.BadParameter(text, param_hint="--exit-code")
-        read(context, lambda gateway: watch(gateway, _drawing(settings)))
+        read(context, lambda gateway: watch(gateway, _drawing(settings), settings.sync.zone))
         return
     # A document says the same in every language, what is wrong included.
     with source_words() if as_json else nullcontext():

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bulonera_sync.cli.invocations import read, settings_of, write
-from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say, time_text
+from bulonera_sync.cli.output import AsJson, listing, print_json, print_table, say
 from bulonera_sync.cli.words import moment, phrase
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.gateway import Account, Gateway, IssuedToken, TokenEntry

@@ -9,7 +9,7 @@ import typer
 from bulonera_sync.bodies import shorten
 from bulonera_sync.cli.conflicts import code_in_words
 from bulonera_sync.cli.invocations import read, settings_of
-from bulonera_sync.cli.output import AsJson, say
+from bulonera_sync.cli.output import AsJson, print_exactly
 from bulonera_sync.cli.pending import next_try
 from bulonera_sync.cli.sales import SaleName, sale_key
 from bulonera_sync.cli.words import ago, amount, joined, moment, phrase, plural, quantity, whole
@@ -32,11 +32,9 @@ def show(context: typer.Context, sale: SaleName, as_json: AsJson = False) -> Non
     from bulonera_sync.gateway.documents import sale_document
 
     if as_json:
-        from bulonera_sync.bodies import dump_exactly
-
         found, _ = read(context, lambda gateway: _find(gateway, sale))
         # A held sale's payload has each number as it was sent, which json.dumps can't write.
-        say(dump_exactly(sale_document(found)))
+        print_exactly(sale_document(found))
         return
     found, customers = read(context, lambda gateway: _find(gateway, sale))
     zone = settings_of(context).sync.zone
@@ -74,7 +72,10 @@ def _page(
         page.say(cure, indent=INDENT)
     if sale.parked is not None:
         _add_conflict(page, sale, document["conflict_data"], customers)
-    _add_items(page, document)
+    if document["items"]:
+        _add_items(page, document)
+    else:
+        _add_unread_items(page, sale, document)
     if document["notes"]:
         page.title(phrase("Notes"))
         page.say(document["notes"], indent=INDENT)
@@ -116,7 +117,10 @@ def _facts(
     yield phrase("user"), document["created_by"]
     yield phrase("customer"), _customer(document["customer_id"], customers)
     # Of a held sale that can't be read nobody knows what it comes to.
-    yield phrase("total"), amount(document["total"]) if document["items"] else phrase("unknown")
+    yield (
+        phrase("total"),
+        amount(document["total"]) if document["items"] else phrase("not known yet"),
+    )
     states = (document["status"], document["payment_status"], document["fiscal_status"])
     yield (
         phrase("status"),
@@ -135,7 +139,15 @@ def _facts(
     if sale.is_held:
         yield phrase("tries"), whole(sale.attempts)
     if sale.conflict_resolution is not None:
-        yield phrase("conflict"), phrase("ended with {how}", how=sale.conflict_resolution)
+        yield phrase("conflict"), _end_of(sale)
+
+
+def _end_of(sale: "Sale") -> str:
+    from bulonera_sync.cli.resolutions import how_it_ended
+
+    if sale.parked is not None:
+        return phrase("left for a person to decide")
+    return phrase("ended: {how}", how=how_it_ended(sale.conflict_resolution or ""))
 
 
 def _when(time: datetime, zone: tzinfo, now: datetime) -> str:
@@ -180,9 +192,6 @@ def _add_items(page: "Page", document: Document) -> None:
 
     page.title(phrase("Items"))
     items: Sequence[Document] = document["items"]
-    if not items:
-        page.say(phrase("They can't be read as they were sent; --json shows them."), indent=INDENT)
-        return
     page.table(
         (
             Column(phrase("#"), rank=3, is_right=True),
@@ -205,6 +214,46 @@ def _add_items(page: "Page", document: Document) -> None:
         ),
         indent=INDENT,
     )
+
+
+def _add_unread_items(page: "Page", sale: "Sale", document: Document) -> None:
+    """Add every item word for word, each with what is wrong with it: nothing is computed."""
+    from bulonera_sync.cli.pages import Column
+
+    page.title(phrase("Items, as they were sent"))
+    payload = document.get("payload")
+    sent = payload.get("items") if isinstance(payload, dict) else None
+    if not isinstance(sent, list) or not sent:
+        page.say(phrase("none") if not sent else shorten(sent), indent=INDENT)
+        return
+    titles = ("Product", "Quantity", "Price", "Discount", "Tax")
+    columns = (
+        Column(phrase("#"), is_right=True),
+        *(Column(phrase(title), least=8) for title in titles),
+    )
+    rows = [[str(line), *_sent_cells(item)] for line, item in enumerate(sent)]
+    notes = [_wrong_with(sale, line) for line in range(len(sent))]
+    page.table(columns, rows, notes=notes, indent=INDENT)
+
+
+def _sent_cells(item: object) -> Sequence[str]:
+    if not isinstance(item, dict):
+        return [shorten(item), "", "", "", ""]
+    product, quantity, price, kind, discount, tax = (
+        shorten(item[name]) if item.get(name) is not None else "-"
+        for name in (
+            *("product_id", "quantity", "unit_price"),
+            *("discount_type", "discount_value", "tax_percentage"),
+        )
+    )
+    cut = discount if kind in {"-", "none"} else f"{discount} {kind}"
+    return [product, quantity, price, cut, tax]
+
+
+def _wrong_with(sale: "Sale", line: int) -> str:
+    mark = f"Item #{line}: "
+    wrong = [each.message.removeprefix(mark) for each in sale.problems if mark in each.message]
+    return phrase("<- {why}", why="; ".join(wrong)) if wrong else ""
 
 
 def _item_cells(item: Document) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,24 +34,25 @@ def refuse_unwatchable(*, is_document: bool) -> None:
         raise typer.BadParameter(why, param_hint="--watch")
 
 
-async def watch(gateway: "Gateway", draw: "Draw") -> None:
+async def watch(gateway: "Gateway", draw: "Draw", zone: tzinfo) -> None:
     """Draw until interrupted; a database out of reach is told on the screen and tried again."""
     sys.stdout.write(CLEAR)
     try:
-        await _watch(gateway, draw)
+        await _watch(gateway, draw, zone)
     finally:
         # The prompt comes below the page, not into it.
         sys.stdout.write("\n")
 
 
-async def _watch(gateway: "Gateway", draw: "Draw") -> None:
+async def _watch(gateway: "Gateway", draw: "Draw", zone: tzinfo) -> None:
     while True:
         now = datetime.now(UTC)
         try:
             page = await draw(gateway, now)
         except StoreUnavailableError as error:
             page = _trouble(error)
-        page.redraw(phrase("{time:%H:%M:%S} UTC, every 2 s; Ctrl-C ends it.", time=now))
+        clock = now.astimezone(zone)
+        page.redraw(phrase("{time:%H:%M:%S}, every 2 s; Ctrl-C ends it.", time=clock))
         await asyncio.sleep(SECONDS)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, assert_never
 
 from bulonera_sync.bodies import parse_kept
@@ -15,14 +14,10 @@ from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
 from bulonera_sync.sales import Item, Problem, Sale, differing_fields
 from bulonera_sync.store.events import HistoryEntry
 from bulonera_sync.store.listings import PendingSale
+from bulonera_sync.times import time_text
 from bulonera_sync.uploads import read_sale
 
 Document = Mapping[str, Any]
-
-
-def time_text(time: datetime | None) -> str | None:
-    """ISO 8601 UTC with Z, to the second."""
-    return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def upload_result(outcome: Outcome) -> Document:

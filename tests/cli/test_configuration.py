@@ -1,5 +1,6 @@
 """`config` and `init`."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def test_init_where_no_folder_can_be_says_so(run_anywhere: Run, folder: Path) ->
 
     assert ran.code == 1
     assert "till" in ran.error
+
+
+def test_a_file_that_cannot_be_read_is_told_by_reading_it(
+    run_anywhere: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "shop.toml").mkdir()
+    # Root may read all: what the option's type would ask is answered as anybody else is.
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+
+    ran = run_anywhere("--config", "shop.toml", "stats")
+
+    assert (ran.code, "shop.toml: can't be read" in ran.error) == (3, True)

@@ -281,7 +281,7 @@ def test_help_has_no_english_and_fits(
         ("pending --status none", "'none' no es ninguno de"),
         ("pending --since ayer", "'ayer' no es un momento"),
         ("pending all", "Hay argumentos de más (all)"),
-        ("show 99", "No se encontró la venta 99"),
+        ("show 99", "no hay ninguna venta 99; bulonera-sync pending"),
         ("retry", "indicá las ventas, o --all"),
         ("resolve 1", "no hay una terminal donde preguntar"),
         ("edit 1", "nada para cambiar"),

@@ -35,6 +35,12 @@ def file(folder: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop whose clock is the file's; a test may say another."""
+    monkeypatch.setenv("BULONERA_SYNC__TIMEZONE", "UTC")
+
+
 def record(message: str, level: str = "INFO", time: str = NOON, **context: object) -> str:
     lines = [f"{level} {time} sync_views {message}", *(f"{k}: {v}" for k, v in context.items())]
     return "\n    ".join(lines) + "\n"
@@ -171,6 +177,19 @@ def test_since_a_time_means_all_from_then_on(
         shown = messages(run_anywhere, "--since", since)
 
     assert shown == expected
+
+
+@pytest.mark.parametrize("make", [record, json_record])
+def test_people_read_the_shops_time_and_programs_utc(
+    run_anywhere: Run, file: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv("BULONERA_SYNC__TIMEZONE", "America/Argentina/Buenos_Aires")
+    file.write_text(make("Noon"))
+
+    assert run_anywhere("log").out == record("Noon", time="2026-02-16 09:00:30")
+    assert run_anywhere("log", "--json").json["results"][0]["time"] == "2026-02-16T12:00:30Z"
+    assert messages(run_anywhere, "--since", "2026-02-16 09:00:30") == ["Noon"]
+    assert messages(run_anywhere, "--since", "2026-02-16 09:00:31") == []
 
 
 def test_since_shows_more_than_20_unless_told(run_anywhere: Run, file: Path) -> None:

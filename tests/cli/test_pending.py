@@ -108,6 +108,18 @@ def test_a_row_tells_age_customer_amount_tries_and_the_next_try(
     ]
 
 
+def test_an_unknown_products_total_is_no_zero(run: Run, shop: Shop, ana: User) -> None:
+    item = make_item(product_id=777)
+    del item["tax_percentage"]
+    shop.upload(ana, make_sale(items=[item]))
+
+    out = run("pending").out
+
+    assert "$ 0,00" not in out
+    assert "  —  " in out
+    assert run("pending", "--json").json["results"][0]["total"] == "0.00"
+
+
 def test_what_must_be_corrected_has_its_reason_and_no_made_up_total(
     run: Run, shop: Shop, ana: User
 ) -> None:
@@ -116,7 +128,8 @@ def test_what_must_be_corrected_has_its_reason_and_no_made_up_total(
     out = run("pending").out
 
     assert "Item #0: quantity debe ser mayor a 0, recibido: 0 (and 1 more)" in out
-    assert "  unknown  " in out
+    assert "  —  " in out
+    assert "— is a total that can't be computed yet." in out
     assert "bulonera-sync edit" in out
 
 

@@ -62,7 +62,7 @@ def test_the_servers_side_wins_and_stays_at_its_version(
     ran = run("resolve", conflict["number"], "--server-wins", "--notes", "lo dijo Marta")
 
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"{conflict['number']} is synced, version 2 (server_wins).\n"
+    assert ran.out == f"{conflict['number']} is synced, version 2 (as on the server).\n"
     assert stored(settings, conflict).sale.parked is None
     [*_, last] = run("history", conflict["id"], "--json").json["results"]
     assert last["detail"] == {"resolution": "server_wins", "notes": "lo dijo Marta"}
@@ -156,7 +156,9 @@ def test_a_sale_that_is_not_there_is_told(run: Run) -> None:
     ran = run("resolve", "vta-2026-99999", "--server-wins")
 
     assert ran.code == 1
-    assert ran.error == "Error: Sale VTA-2026-99999 not found or permission denied"
+    assert ran.error == (
+        "Error: there is no sale VTA-2026-99999; bulonera-sync pending shows what is not in"
+    )
 
 
 def test_a_sale_in_no_conflict_is_told(run: Run, conflict: Json) -> None:
@@ -207,6 +209,18 @@ def test_notes_that_no_database_takes_are_refused(run: Run, conflict: Json) -> N
 def content(*items: Json, **said: object) -> Content:
     document: Json = {"customer_id": 5, "status": "draft", "notes": "", **said}
     return Content.from_document({**document, "items": list(items)})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("option", "side"), [("--server-wins", "server"), ("--client-wins", "till")]
+)
+def test_show_names_the_side_as_the_dialogue_does(
+    run: Run, conflict: Json, option: str, side: str
+) -> None:
+    said = run("resolve", conflict["number"], option).out
+
+    assert f"(as on the {side})" in said
+    assert f"ended: as on the {side}" in run("show", conflict["number"]).out
 
 
 def conflict_between(server: Content, client: Content, base: Content | None) -> ConflictFound:

@@ -71,8 +71,29 @@ def test_what_must_be_corrected_says_so(run: Run, shop: Shop, ana: User) -> None
 
     assert ": not in, it must be corrected\n" in out
     assert f"bulonera-sync edit {outcome.sale_number}" in out
-    assert "They can't be read as they were sent" in out
-    assert "total     unknown" in out
+    assert "total     not known yet" in out
+
+
+def test_every_item_is_shown_as_it_was_sent_with_what_is_wrong(
+    run: Run, shop: Shop, ana: User
+) -> None:
+    items = [
+        make_item(quantity="2"),
+        make_item(quantity="abc", unit_price="7.50"),
+        make_item(product_id=777, quantity=0),
+        "no item",
+    ]
+    [outcome] = shop.upload(ana, make_sale(items=items))
+
+    out = run("show", outcome.sale_id).out
+
+    lines = [line.split() for line in out.splitlines()]
+    assert ["0", "10", "2", "25.50"] in [line[:4] for line in lines]
+    assert "1  10" in out
+    assert "7.50" in out
+    assert "<- quantity debe ser número válido, recibido: abc" in out
+    assert "<- Producto con id=777 no existe; quantity debe ser mayor a 0, recibido: 0" in out
+    assert "3  no item" in out
 
 
 def test_a_conflict_shows_both_sides_of_what_differs(run: Run, shop: Shop, ana: User) -> None:
@@ -88,7 +109,7 @@ def test_a_conflict_shows_both_sides_of_what_differs(run: Run, shop: Shop, ana: 
 
 
 def test_json_is_the_apis_document_with_numbers_as_sent(run: Run, shop: Shop, ana: User) -> None:
-    [outcome] = shop.upload(ana, make_sale(items=[make_item(quantity=-5.10, product_id=HOSTILE)]))
+    [outcome] = shop.upload(ana, make_sale(items=[make_item(quantity=-5.10, product_id="ñ")]))
     key = outcome.sale_id
     assert key is not None
 
@@ -96,8 +117,9 @@ def test_json_is_the_apis_document_with_numbers_as_sent(run: Run, shop: Shop, an
 
     document = shop.do(lambda gateway: gateway.find_sale(OPERATOR, key))
     assert list(ran.json) == list(sale_document(document))
-    assert '"quantity":-5.1,' in ran.out
-    assert ran.json["payload"]["items"][0]["product_id"] == HOSTILE
+    assert '"quantity": -5.1,' in ran.out
+    assert ran.out == json.dumps(ran.json, ensure_ascii=False, indent=2) + "\n"
+    assert ran.json["payload"]["items"][0]["product_id"] == "ñ"
     assert is_inert(ran.out)
 
 
@@ -127,4 +149,5 @@ def test_a_sale_that_is_not_there_exits_with_1(run: Run, name: str) -> None:
     ran = run("show", name)
 
     assert ran.code == 1
-    assert "not found" in ran.error
+    assert "there is no sale" in ran.error
+    assert "bulonera-sync pending" in ran.error

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
@@ -163,7 +163,7 @@ async def test_a_database_out_of_reach_is_told_on_a_watched_page_and_tried_again
         raise next(turns)
 
     with pytest.raises(asyncio.CancelledError):
-        await watch(gateway, draw)
+        await watch(gateway, draw, UTC)
 
     assert "it is busy" in capsys.readouterr().out
 

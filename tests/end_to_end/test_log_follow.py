@@ -18,6 +18,7 @@ import pytest
 from bulonera_sync.config import LogSettings
 from bulonera_sync.logs import open_log
 from tests.end_to_end.processes import PROGRAM
+from tests.end_to_end.terminals import CTRL_C, on_terminal
 
 LINE = "INFO 2026-02-16 12:00:30 sync_views "
 WAIT_SECONDS = 60
@@ -91,6 +92,7 @@ def following(folder: Path, *arguments: str) -> Iterator[Following]:
         subprocess.Popen(
             [*PROGRAM, "log", "-f", *arguments],
             cwd=folder,
+            env={**os.environ, "BULONERA_SYNC__TIMEZONE": "UTC"},
             stdout=out,
             stderr=subprocess.PIPE,
             text=True,
@@ -106,6 +108,19 @@ def append(file: Path, text: str) -> None:
     file.parent.mkdir(exist_ok=True)
     with file.open("a", encoding="utf-8") as log:
         log.write(text)
+
+
+def test_ctrl_c_leaves_the_prompt_a_line_of_its_own(tmp_path: Path, file: Path) -> None:
+    append(file, f"{LINE}One\n")
+
+    with on_terminal(tmp_path, "log", "-f", BULONERA_LANG="en") as terminal:
+        before = terminal.see("One")
+        terminal.press(CTRL_C)
+        code, after = terminal.ended()
+
+    assert "Times are the shop's (America/Argentina/Buenos_Aires)." in before
+    assert "2026-02-16 09:00:30" in before
+    assert (code, after.endswith("^C\r\n"), "Traceback" in after) == (130, True, False)
 
 
 @pytest.mark.parametrize(

@@ -99,16 +99,16 @@ def test_both_sides_are_shown_with_who_when_and_why(
 
     for words in (
         f"{sale['number']} (sale {sale['id']}) is in conflict",
-        "Why: the client changed its copy of version 1, and the server has gone on to",
+        "Why: the till changed its copy of version 1, and the server has gone on to",
         "edited by marta",
         "sent by ana",
         "just now",
         "1 Producto 1",
         "8 × $ 25,50",
         "= $ 246,84",
-        "(added by client)",
+        "(added by till)",
         "(removed by server)",
-        "(changed by client)",
+        "(changed by till)",
         "“del cliente”",
         "$ 308,56",
         "The same on both sides: customer, 1 line.",
@@ -128,10 +128,10 @@ def test_the_servers_side_is_kept_after_enter(resolving: OnTerminal, settings: S
         terminal.say()
         ended = terminal.ended()
 
-    assert "It stays as the server has it; the client's changes are dropped." in proposed
+    assert "It stays as the server has it; the till's changes are dropped." in proposed
     assert before.sale.parked is not None
     assert ended[0] == 0
-    assert "is synced, version 2 (server_wins)" in ended[1]
+    assert "is synced, version 2 (as on the server)" in ended[1]
     assert "No sale is in conflict any more." in ended[1]
     after = stored(settings, sale).sale
     assert (after.conflict_resolution, after.version, after.status) == (
@@ -269,7 +269,7 @@ def test_a_client_that_sends_another_copy_meanwhile_is_looked_at_again(
         shown = terminal.see(CHOICE)
 
     assert "Nothing was written." in shown
-    assert "On the client: items ($ 709,68 → $ 154,28), notes." in shown
+    assert "On the till: items ($ 709,68 → $ 154,28), notes." in shown
 
 
 def test_a_conflict_that_another_ends_meanwhile_is_left_as_it_is(
@@ -383,8 +383,12 @@ def test_on_a_low_terminal_the_heads_stand_under_the_table_too(
     with resolving(rows=24) as terminal:
         shown = terminal.see(CHOICE)
 
-    assert shown.count("CLIENT (till)") == 2
-    assert "CLIENT (till)" in "".join(shown.splitlines()[-8:])
+    assert shown.count("TILL") == 2
+    last = "".join(shown.splitlines()[-14:])
+    assert "TILL" in last
+    # What it is about, and why, once more before the question.
+    assert "is in conflict" in last
+    assert "Why: the till changed its copy" in last
 
 
 def test_no_color_is_honoured(resolving: OnTerminal, settings: Settings) -> None:
@@ -462,7 +466,7 @@ def test_letters_that_are_none_are_taken_for_a_wrong_key(
     with resolving() as terminal:
         terminal.see(CHOICE)
         os.write(terminal.descriptor, b"\xff\xfe\n")
-        terminal.see("Please say one of: s, c, f, v, q")
+        terminal.see("Please say one of: s, t, f, v, q")
         terminal.say("q")
         code, _ = terminal.ended()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -327,3 +328,15 @@ async def test_a_demo_leaves_a_shops_own_database_alone(tmp_path: Path) -> None:
         await daemon.end()
 
     assert (tmp_path / "bulonera-sync.db").read_bytes() == before
+
+
+async def test_a_demo_says_how_other_commands_find_it(tmp_path: Path) -> None:
+    async with serving_process(tmp_path, "--demo", "--data", "it", "--port", "0") as daemon:
+        await _paste(daemon.lines)
+        [line] = [each for each in daemon.lines if "--config" in each]
+        config = shlex.split(line)[shlex.split(line).index("--config") + 1]
+        said = await run(tmp_path, "--config", config, "show", "1")
+        await daemon.end()
+
+    assert "VTA-" in str(said)
+    assert not (tmp_path / "it" / "config.toml").exists()
