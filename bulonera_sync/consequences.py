@@ -98,7 +98,7 @@ def carry_out(
         case ForeignReplay(sale):
             return None, _outcome_for_foreigner(upload, sale)
         case ForeignClash(sale, problem, keep):
-            change = _foreign_clash(sale, upload, known, at) if keep else None
+            change = _foreign_clash(sale, upload, known, problem, at) if keep else None
             return change, Outcome(upload.index, upload.echo, _failure((problem,)))
         case AlreadySynced(sale):
             return None, _outcome(upload, sale, Success("Sale already synced"))
@@ -307,9 +307,11 @@ def _refused_edit(
     return Change(sale, sale, (event,), (copy,))
 
 
-def _foreign_clash(sale: Sale, upload: SaleUpload, known: Known, at: Circumstances) -> Change:
+def _foreign_clash(
+    sale: Sale, upload: SaleUpload, known: Known, problem: Problem, at: Circumstances
+) -> Change:
     copy = Copy("foreign", known.fingerprints, upload.version, upload.payload)
-    detail = {"error": "local_id ya registrado por otro usuario"}
+    detail = {"error": problem.message}
     event = event_of("refused", at, sale.version, sale.version, detail)
     return Change(sale, sale, (event,), (copy,))
 

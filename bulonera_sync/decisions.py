@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Literal
 
 from bulonera_sync.checks import Known, Missing, is_curable, missing, price_warnings, problems_of
+from bulonera_sync.damage import STORED_DAMAGED
 from bulonera_sync.merging import is_behind, merge
 from bulonera_sync.sales import (
     LOCKED_STATUSES,
@@ -217,6 +218,19 @@ class Case:
         return price_warnings(self.content(), self.known.products, self.policy.price_tolerance)
 
 
+def damaged_on_disk(case: Case) -> Decision | None:
+    """What was stored can't be told from what was sent: keep this upload too, for support."""
+    sale = case.known.sale
+    if sale is None or not sale.is_damaged:
+        return None
+    if case.foreign():
+        return _clash(case, sale, STORED_DAMAGED)
+    if sale.is_held:
+        # Judged anew from what its owner sends now, as any held sale.
+        return None
+    return RefuseEdit(sale, (STORED_DAMAGED,), keep=not case.repeats_copy({"refused"}))
+
+
 def foreign_replay(case: Case) -> Decision | None:
     sale = case.foreign()
     if sale is None:
@@ -235,6 +249,10 @@ def foreign_clash(case: Case) -> Decision | None:
     if sale is None:
         return None
     problem = Problem("local_id", "local_id_in_use", "local_id ya registrado por otro usuario")
+    return _clash(case, sale, problem)
+
+
+def _clash(case: Case, sale: Sale, problem: Problem) -> Decision:
     is_new = not case.repeats_copy({"foreign"})
     return ForeignClash(sale, problem, is_new and case.known.foreign_copies < MAX_FOREIGN_COPIES)
 
@@ -357,6 +375,7 @@ Row = Callable[[Case], Decision | None]
 
 # In the order of the contract's state table: the first row that holds decides.
 ROWS: tuple[Row, ...] = (
+    damaged_on_disk,  # before the table: its rows trust what is stored
     foreign_replay,  # 1
     foreign_clash,  # 2
     without_local_id,  # 3

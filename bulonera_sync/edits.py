@@ -121,7 +121,7 @@ def edit(
         *differing_fields(sale.content, content),
         *(name for name, word in words.items() if getattr(sale, name) != word),
     ]
-    if not changed:
+    if not changed and not sale.is_damaged:
         return None
     after = replace(
         _with_edited(sale, content, at),
@@ -136,12 +136,13 @@ def edit(
 
 
 def _with_edited(sale: Sale, content: Content, at: Circumstances) -> Sale:
-    if content == sale.content:
+    if content == sale.content and not sale.is_damaged:
         # Its prints stay: an upload that said the same is still known again.
         edited = with_content(sale, content, sale.fingerprints, at)
     else:
         prints = Fingerprints.of(content)
-        edited = replace(with_content(sale, content, prints, at), is_content_uploaded=False)
+        edited = with_content(sale, content, prints, at)
+        edited = replace(edited, is_content_uploaded=False, is_damaged=False)
     # The till has not synced: only the server's side is newer.
     return replace(
         edited,

@@ -59,7 +59,9 @@ def _plain(value: object) -> object:
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-RefusalCode = Literal["not_in_conflict", "stale_version", "locked", "status_regression"]
+RefusalCode = Literal[
+    "not_in_conflict", "stale_version", "locked", "status_regression", "stored_damaged"
+]
 
 
 @dataclass(frozen=True, slots=True)

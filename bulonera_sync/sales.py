@@ -225,7 +225,8 @@ class Sale:
     `is_content_uploaded` tells a till's content from one a manager or a merge made;
     `resolution_words` knows the last resolution again while nothing else has changed the sale;
     `customer_said` is the JSON text of a held sale's customer_id, as sent; `attempts` counts
-    uploads and retries of every kind, `automatic_attempts` those of the schedule alone.
+    uploads and retries of every kind, `automatic_attempts` those of the schedule alone;
+    `is_damaged` is found when it is read (`damage`), and not stored.
     """
 
     id: int
@@ -259,6 +260,7 @@ class Sale:
     conflict_resolution: Resolution | None = None
     resolution_words: str | None = None
     warnings: tuple[Problem, ...] = ()
+    is_damaged: bool = False
 
     @property
     def is_held(self) -> bool:

@@ -160,6 +160,8 @@ def _why_not(asked: Asked) -> str:
                 "{sale} is in conflict, which no retry settles: bulonera-sync resolve {sale}.",
                 sale=name,
             )
+        case "damaged":
+            return phrase("{sale} is damaged on disk: bulonera-sync db check.", sale=name)
         case _:
             return phrase("{sale} is no sale here.", sale=name)
 

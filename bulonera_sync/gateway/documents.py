@@ -98,7 +98,11 @@ def pending_row(row: PendingSale) -> Document:
 
 
 def customer_as_sent(said: str | None) -> object:
-    return None if said is None else json.loads(said)
+    try:
+        return None if said is None else json.loads(said)
+    except ValueError:
+        # Damaged on disk: the row is told all the same.
+        return None
 
 
 def status_document(sale: Sale) -> Document:

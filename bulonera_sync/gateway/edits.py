@@ -9,6 +9,7 @@ from typing import assert_never
 
 from bulonera_sync.bodies import parse_kept
 from bulonera_sync.changes import Change, Circumstances, event_of
+from bulonera_sync.damage import as_told, why_not
 from bulonera_sync.edits import (
     corrected_payload,
     edit,
@@ -72,6 +73,9 @@ async def resolve_conflict(
 ) -> Result:
     """Decide a conflict (contract 6)."""
     sale = await find_mine(session, user, key)
+    refused = why_not(sale, ())
+    if refused:
+        return Moved(Refused("stored_damaged", refused), as_told(sale))
     upload = content_to_check(sale, request, max_items=rules.max_items)
     known = await facts_about(session, upload, sale) if upload else None
     verdict = resolve(sale, request, upload, known, rules.policy, at, is_manager=user.is_manager)
@@ -100,6 +104,9 @@ async def edit_sale(
 ) -> Result:
     """Edit a sale on the server (contract 7); `version` None edits whatever version there is."""
     sale = await find_mine(session, user, key)
+    refused = why_not(sale, said)
+    if refused:
+        return Moved(Refused("stored_damaged", refused), as_told(sale))
     if version not in {None, sale.version}:
         return Moved(stale_version(sale, version), sale)
     if sale.is_held:

@@ -10,12 +10,19 @@ from itertools import chain, islice
 
 from bulonera_sync.changes import Circumstances
 from bulonera_sync.config import Settings
+from bulonera_sync.damage import as_told
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.gateway import edits, retries, uploads
 from bulonera_sync.gateway.accounts import Accounts
 from bulonera_sync.gateway.doors import now_utc
 from bulonera_sync.gateway.imports import Imports
-from bulonera_sync.gateway.logbook import log_edit, log_outcomes, log_resolution, log_retries
+from bulonera_sync.gateway.logbook import (
+    log_damage,
+    log_edit,
+    log_outcomes,
+    log_resolution,
+    log_retries,
+)
 from bulonera_sync.gateway.openings import allowances_of, open_store
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.gateway.support import Support
@@ -218,7 +225,9 @@ class Gateway(Accounts, Throttles, Imports, Support):
             names = await users.usernames(session)
             return FoundSale(sale, names[sale.user_id], base)
 
-        return await self._store.read(find)
+        found = await self._store.read(find)
+        log_damage([found.sale])
+        return replace(found, sale=as_told(found.sale))
 
     async def find_sales(self, user: User, local_ids: Collection[str]) -> dict[str, Sale]:
         """Return, by local_id, those of these sales that the user may see."""
@@ -227,7 +236,8 @@ class Gateway(Accounts, Throttles, Imports, Support):
             return await sales.find_by_local_ids(session, local_ids)
 
         found = await self._store.read(find)
-        return {key: sale for key, sale in found.items() if user.may_see(sale)}
+        log_damage(found.values())
+        return {key: as_told(sale) for key, sale in found.items() if user.may_see(sale)}
 
 
 async def _base_of(session: Session, sale: Sale) -> Content | None:

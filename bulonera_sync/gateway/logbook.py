@@ -1,15 +1,16 @@
 """What the log says of each sale: the guide's sentences and keys, once, after the commit."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import assert_never
 
+from bulonera_sync.damage import SENTENCE, STORED_DAMAGED
 from bulonera_sync.gateway.edits import Moved, Result, Settled
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.gateway.uploads import Submission
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
 from bulonera_sync.resolutions import Invalid
-from bulonera_sync.sales import Problem
+from bulonera_sync.sales import Problem, Sale
 from bulonera_sync.uploads import SaleUpload
 
 logger = logging.getLogger("bulonera_sync")
@@ -65,6 +66,9 @@ def _log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
 
 
 def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Problem) -> None:
+    if problem.code == STORED_DAMAGED.code:
+        logger.error(SENTENCE, extra={**context, "error": problem.message})
+        return
     place = problem.field.partition("[")[2].partition("]")[0]
     if problem.field.startswith("items[") and place.isdigit():
         item = upload.items[int(place)]
@@ -118,6 +122,13 @@ def _log_result(result: Result, context: dict[str, object], done: str, refused: 
             logger.warning(refused, extra={**context, "error": problems[0].message})
         case _ as missing:
             assert_never(missing)
+
+
+def log_damage(sales: Iterable[Sale]) -> None:
+    """Write one record about each sale that is not what was stored."""
+    for sale in sales:
+        if sale.is_damaged:
+            logger.error(SENTENCE, extra={"sale_id": sale.id, "sale_number": sale.number})
 
 
 def log_import(kind: str, imported: int, deactivated: int, healing: int) -> None:

@@ -1,5 +1,6 @@
 """Trying again: on request, and when it is due. The same rules judge as at the upload."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Literal
 
 from bulonera_sync.bodies import parse_kept
 from bulonera_sync.changes import Change, Circumstances, queue
+from bulonera_sync.damage import SENTENCE, as_told
 from bulonera_sync.gateway.uploads import Submission
 from bulonera_sync.retries import RetryPolicy
 from bulonera_sync.sales import Actor, Sale, User
@@ -14,12 +16,14 @@ from bulonera_sync.store import sales
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.uploads import SaleUpload, read_sale
 
+logger = logging.getLogger("bulonera_sync")
+
 SCHEDULER = Actor("scheduler")
 
 # One transaction's worth, short enough for an upload to wait behind.
 BATCH = 20
 
-RetryStatus = Literal["queued", "not_found", "already_synced", "conflict"]
+RetryStatus = Literal["queued", "not_found", "already_synced", "conflict", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ async def queue_all(
 def _result(key: int | str, sale: Sale | None, changes: Mapping[int, Change | None]) -> RetryResult:
     if sale is None:
         return RetryResult(key, "not_found", None)
+    if sale.is_damaged and not sale.is_held:
+        return RetryResult(key, "damaged", as_told(sale))
     if sale.is_held:
         change = changes[sale.id]
         return RetryResult(key, "queued", change.after if change else sale)
@@ -71,8 +77,17 @@ async def claim(
     chance: Callable[[], float],
     max_items: int,
 ) -> list[Submission]:
-    """Return what is due, each sale as its owner's submission of what it was kept with."""
-    due = await sales.claim_due(session, now=now, limit=BATCH)
+    """Return what is due, each sale as its owner's submission of what it was kept with.
+
+    What is damaged is set aside: nobody knows any more what it said.
+    """
+    claimed = await sales.claim_due(session, now=now, limit=BATCH)
+    due = [sale for sale in claimed if not sale.is_damaged]
+    if len(due) < len(claimed):
+        damaged = [sale for sale in claimed if sale.is_damaged]
+        await sales.set_aside(session, damaged)
+        for sale in damaged:
+            logger.error(SENTENCE, extra={"sale_id": sale.id, "sale_number": sale.number})
     return [
         Submission(
             _kept_upload(sale, index, max_items),

@@ -70,18 +70,21 @@ async def _all_sales(session: Session) -> AsyncIterator[Sale]:
 
 
 def _findings_of(sale: Sale) -> list[Finding]:
-    if sale.content is None:
-        is_whole = sale.payload is not None
-        return [] if is_whole else [Finding(sale.number, "is held without what was sent")]
-    if not sale.content.items:
+    if sale.content is None and sale.payload is None:
+        return [Finding(sale.number, "is held without what was sent")]
+    if sale.content is not None and not sale.content.items:
         return [Finding(sale.number, "is accepted without items")]
-    if sale.content.fingerprint() != sale.fingerprints.content:
-        return [Finding(sale.number, "is not what was accepted: its content has changed on disk")]
-    if sale.content.amounts().total != sale.total:
+    if sale.is_damaged:
+        return [Finding(sale.number, f"is not what was {_taken(sale)}: it has changed on disk")]
+    if sale.content is not None and sale.content.amounts().total != sale.total:
         return [Finding(sale.number, "has a total that its items do not come to")]
     if (sale.sync_status == "conflict") != (sale.parked is not None):
         return [Finding(sale.number, f"is {sale.sync_status} against what is parked with it")]
     return []
+
+
+def _taken(sale: Sale) -> str:
+    return "accepted" if sale.content else "sent"
 
 
 async def _miscounted(session: Session, present: int) -> list[Finding]:

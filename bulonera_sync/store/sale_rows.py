@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from bulonera_sync.changes import Change
+from bulonera_sync.damage import STORED_DAMAGED, is_damaged
 from bulonera_sync.sales import (
     Content,
     Copy,
@@ -70,7 +71,21 @@ def update_of(sale: Sale) -> dict[str, Any]:
     return {**record, "sale_id": sale.id}
 
 
+# The columns whose JSON can't be read any more once it is damaged, and what stands for each.
+_READABLE = {"tax_defaults": "{}", "problems": None, "parked": None, "warnings": None}
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+
+
 def sale_of(record: Mapping[str, Any], items: Sequence[Item]) -> Sale:
+    """Return the sale of a row, marked where it is not what was written. Never raises."""
+    try:
+        sale = _sale_of(record, items)
+        return replace(sale, is_damaged=True) if is_damaged(sale) else sale
+    except _UNREADABLE:
+        return replace(_sale_of({**record, **_READABLE}, ()), is_damaged=True)
+
+
+def _sale_of(record: Mapping[str, Any], items: Sequence[Item]) -> Sale:
     content = None
     if not is_held(record):
         content = Content(record["customer_id"], record["status"], tuple(items), record["notes"])
@@ -154,7 +169,11 @@ def dump_problems(problems: Sequence[Problem]) -> str | None:
 
 
 def load_problems(text: str | None) -> tuple[Problem, ...]:
-    return tuple(Problem(**each) for each in json.loads(text)) if text else ()
+    """Return the problems of a column; one that can't be read any more is told as damage."""
+    try:
+        return tuple(Problem(**each) for each in json.loads(text)) if text else ()
+    except _UNREADABLE:
+        return (STORED_DAMAGED,)
 
 
 def _dump_defaults(defaults: Mapping[int, Decimal]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, delete, insert, select, text, update
 
 from bulonera_sync.changes import Change, NewId, Quarantined
+from bulonera_sync.damage import STORED_DAMAGED
 from bulonera_sync.sales import (
     Item,
     Sale,
@@ -145,6 +146,20 @@ HEAL = Statement(
         next_attempt_at=bindparam("now", type_=UtcTime()),
         retry_cause=bindparam("cause"),
         automatic_attempts=bindparam("attempts"),
+        is_dead=bindparam("is_dead"),
+    )
+)
+
+
+# Its own payload can't be judged: only an upload can say again what it was.
+SET_ASIDE = Statement(
+    update(_sales)
+    .where(among(_sales.c.id, "ids"))
+    .values(
+        sync_status="error",
+        problems=bindparam("problems"),
+        next_attempt_at=bindparam("never", type_=UtcTime()),
+        retry_cause=bindparam("cause"),
         is_dead=bindparam("is_dead"),
     )
 )
@@ -295,6 +310,15 @@ async def claim_due(session: Session, *, now: datetime, limit: int) -> list[Sale
     ids = list(dict.fromkeys(sale_id for (sale_id,) in (*requested, *overdue)))[:limit]
     found = await find_by_ids(session, ids) if ids else {}
     return [found[sale_id] for sale_id in ids]
+
+
+async def set_aside(session: Session, damaged: Collection[Sale]) -> None:
+    """Let damaged held sales rest in error, dead, for a person to see."""
+    ids = sorted(sale.id for sale in damaged)
+    problems = dump_problems([STORED_DAMAGED])
+    await session.execute(
+        SET_ASIDE, ids=ids, problems=problems, never=None, cause=None, is_dead=True
+    )
 
 
 async def heal(session: Session, kind: str, ids: Collection[int], *, now: datetime) -> int:

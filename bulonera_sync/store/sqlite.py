@@ -114,6 +114,10 @@ def outcome_unknown() -> Iterator[None]:
         raise StoreUnavailableError(f"the database did not confirm a write: {error}") from error
 
 
+def _as_it_stands(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace")
+
+
 class SqliteSession:
     """One open transaction; its methods never truly wait (see `run_whole`)."""
 
@@ -123,8 +127,24 @@ class SqliteSession:
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         compiled = statement.for_dialect(SQLITE)
         with told_apart():
-            rows = self._connection.execute(compiled.sql, compiled.bind(values)).fetchall()
-        return compiled.read(rows)
+            return compiled.read(self._rows(compiled.sql, compiled.bind(values)))
+
+    def _rows(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+        try:
+            return self._fetched(sql, values)
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        # One turned bit in a text must not shut a till's whole queue out: the sale is told damaged.
+        self._connection.text_factory = _as_it_stands
+        try:
+            return self._fetched(sql, values)
+        finally:
+            self._connection.text_factory = str
+
+    def _fetched(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+        rows: list[Any] = self._connection.execute(sql, values).fetchall()
+        return rows
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
         compiled = statement.for_dialect(SQLITE)
