@@ -186,7 +186,7 @@ class PendingRow(TypedDict):
     customer: Annotated[Any, Field(description="the customer's id, or what was sent in its place")]
     total: Annotated[Money, Field(description='"0.00" where it can\'t be computed')]
     created_at: Time
-    sync_status: Literal["pending", "error", "conflict"]
+    sync_status: Annotated[str, _one_of("pending", "error", "conflict")]
     local_id: LocalId
     version: Version
     error: str | None
@@ -252,9 +252,8 @@ class LineForm(ItemForm, AmountsForm):
     line: Count
 
 
-@exactly
-class SaleForm(StatusForm, AmountsForm):
-    """The whole sale."""
+class SaleFields(StatusForm, AmountsForm):
+    """What every whole sale has."""
 
     id: SaleId
     number: SaleNumber
@@ -270,6 +269,12 @@ class SaleForm(StatusForm, AmountsForm):
     sold_at: Annotated[Time | None, Field(description="the till's created_at")]
     updated_at: Time
     warnings: list[WarningForm]
+
+
+@exactly
+class SaleForm(SaleFields):
+    """The whole sale."""
+
     conflict_data: NotRequired[Annotated[ConflictForm, Field(description="while in conflict")]]
     payload: NotRequired[
         Annotated[Any, Field(description="a held sale word for word, as it was sent")]
@@ -300,7 +305,7 @@ class RetriedSale(TypedDict):
     sale_id: SaleId
     sale_number: SaleNumber
     local_id: LocalId
-    status: Literal["queued", "already_synced", "conflict"]
+    status: Annotated[str, _one_of("queued", "already_synced", "conflict")]
     attempt: Count
 
 
