@@ -28,9 +28,10 @@ from bulonera_sync.money import MAX_DIGITS
 from bulonera_sync.sales import STATUSES
 from bulonera_sync.uploads import MAX_NOTES, MAX_VERSION
 
-UUID_PATTERN = r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+# Not the nil UUID.
+UUID_PATTERN = r"(?!0{8}(-0{4}){3}-0{12}$)[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _TIME_PATTERN = (
-    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"^(?!0000|0001-01-01|9999-12-31)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
 _ZERO = r"-?0+(\.0+)?"
@@ -54,11 +55,15 @@ def decimal_pattern(places: int, *, is_positive: bool = False) -> str:
 
 def _decimal(places: int, *, is_positive: bool = False) -> Schema:
     least = {"exclusiveMinimum": 0} if is_positive else {"minimum": 0}
-    number = {"type": "number", **least, "maximum": 10 ** (MAX_DIGITS - places) - 1}
+    # The more decimals, the fewer digits are left before the point.
+    ranges = [
+        {"multipleOf": float(f"1e-{n}"), "maximum": float(f"1e{MAX_DIGITS - n}") - float(f"1e-{n}")}
+        for n in range(places + 1)
+    ]
     return {
         "anyOf": [
             {"type": "string", "pattern": decimal_pattern(places, is_positive=is_positive)},
-            {**number, "multipleOf": float(f"1e-{places}")},
+            {"type": "number", **least, "anyOf": ranges},
         ]
     }
 
@@ -101,7 +106,7 @@ TaxPercentage = Annotated[
 UuidText = Annotated[
     str,
     _said(
-        {"type": "string", "pattern": rf"^(?!0{{8}}(-0{{4}}){{3}}-0{{12}}$){UUID_PATTERN}$"},
+        {"type": "string", "pattern": rf"^{UUID_PATTERN}$"},
         "a UUID in canonical form, any case; not the nil UUID",
     ),
 ]

@@ -38,9 +38,7 @@ Tills sell offline, keep each sale under a UUID, and upload it here when the net
 - A path that is not here is 404, a method that a path does not have is 405 with `Allow`
   (`components/responses`); what is not HTTP at all is 400 with `{"detail"}`.
 
-## Codes
-
-Each `code` is stable, and says why:
+<details><summary>Every <code>code</code>, and what it means</summary>
 
 | code | meaning |
 |---|---|
@@ -87,7 +85,7 @@ def make_document(settings: Settings) -> Document:
         "info": {
             "title": "bulonera-sync",
             "version": version("bulonera-sync"),
-            "description": DESCRIPTION + "".join(_code_rows()),
+            "description": f"{DESCRIPTION}{''.join(_code_rows())}\n</details>\n",
         },
         "servers": [{"url": "/"}],
         "tags": [
