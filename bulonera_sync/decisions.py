@@ -6,9 +6,9 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
 from bulonera_sync.checks import Known, Missing, is_curable, missing, price_warnings, problems_of
+from bulonera_sync.codes import ConflictCode
 from bulonera_sync.damage import STORED_DAMAGED
 from bulonera_sync.merging import is_behind, merge
 from bulonera_sync.sales import (
@@ -116,9 +116,6 @@ class RefuseEdit:
     sale: Sale
     problems: tuple[Problem, ...]
     keep: bool
-
-
-ConflictCode = Literal["version_ahead", "locked", "stale_version", "status_regression"]
 
 
 @dataclass(frozen=True, slots=True)

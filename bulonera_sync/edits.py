@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bulonera_sync.bodies import dump_exactly, parse_kept, shorten
 from bulonera_sync.changes import Change, Circumstances, event_of, former_content, with_content
 from bulonera_sync.checks import Known, price_warnings, problems_of, tax_defaults
+from bulonera_sync.codes import ProblemCode
 from bulonera_sync.decisions import Policy
 from bulonera_sync.sales import (
     CONTENT_FIELDS,
@@ -31,6 +32,13 @@ FISCAL_STATUSES: tuple[str, ...] = (
 )
 EDITABLE_FIELDS: tuple[str, ...] = (*CONTENT_FIELDS, "payment_status", "fiscal_status")
 
+_INVALID: Mapping[str, ProblemCode] = {
+    "customer_id": "customer_id_invalid",
+    "status": "status_invalid",
+    "items": "items_invalid",
+    "payment_status": "payment_status_invalid",
+    "fiscal_status": "fiscal_status_invalid",
+}
 _WORDS = {"payment_status": PAYMENT_STATUSES, "fiscal_status": FISCAL_STATUSES}
 
 
@@ -85,7 +93,7 @@ def _top_field(problem: Problem) -> str:
 def _nulls(said: Mapping[str, object]) -> tuple[Problem, ...]:
     # An upload's null is an omitted field; here it would silently become a default.
     return tuple(
-        Problem(name, f"{name}_invalid", f"{name} no puede ser null")
+        Problem(name, _INVALID[name], f"{name} no puede ser null")
         for name, value in said.items()
         if value is None and name != "notes"
     )
@@ -95,7 +103,7 @@ def _wrong_words(said: Mapping[str, object]) -> tuple[Problem, ...]:
     return tuple(
         Problem(
             name,
-            f"{name}_invalid",
+            _INVALID[name],
             f"{name} debe ser uno de {', '.join(words)}, recibido: {shorten(said[name])}",
         )
         for name, words in _WORDS.items()

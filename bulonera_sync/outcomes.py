@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bulonera_sync.codes import ConflictCode
 from bulonera_sync.sales import Content, Problem
 
 
@@ -27,7 +28,7 @@ class Failure:
 class ConflictFound:
     """Both sides of a sale that was edited on both; `base` where the server still knows it."""
 
-    code: str
+    code: ConflictCode
     message: str
     server_version: int
     client_version: int

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from bulonera_sync.changes import (
     Change,
@@ -14,6 +13,7 @@ from bulonera_sync.changes import (
     with_content,
 )
 from bulonera_sync.checks import Known, price_warnings
+from bulonera_sync.codes import RefusalCode
 from bulonera_sync.decisions import Policy
 from bulonera_sync.edits import overlaid, read_overlay, whole
 from bulonera_sync.merging import is_behind
@@ -57,11 +57,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return sorted((key, _plain(each)) for key, each in value.items())
     return [_plain(each) for each in value] if isinstance(value, list) else value
-
-
-RefusalCode = Literal[
-    "not_in_conflict", "stale_version", "locked", "status_regression", "stored_damaged"
-]
 
 
 @dataclass(frozen=True, slots=True)

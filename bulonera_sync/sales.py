@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypedDict
 
+from bulonera_sync.codes import ConflictCode, ProblemCode, WarningCode
 from bulonera_sync.money import ZERO, Amounts, format_price, line_amounts, sum_amounts
 
 SaleStatus = Literal["draft", "confirmed", "in_preparation", "ready", "delivered", "cancelled"]
@@ -177,7 +178,7 @@ class Problem:
     """One reason against a sale: the field, a stable code, the guide's text."""
 
     field: str
-    code: str
+    code: ProblemCode | WarningCode
     message: str
 
 
@@ -210,7 +211,7 @@ class Parked:
     content: Content
     fingerprints: Fingerprints
     version: int
-    code: str
+    code: ConflictCode
     parked_at: datetime
 
 

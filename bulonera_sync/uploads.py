@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from bulonera_sync.bodies import dump_exactly, shorten
+from bulonera_sync.codes import ProblemCode
 from bulonera_sync.money import (
     HUNDRED,
     ZERO,
@@ -48,6 +49,18 @@ ITEM_KEYS = frozenset(
         "tax_percentage",
     }
 )
+
+_REQUIRED: Mapping[str, ProblemCode] = {
+    "quantity": "quantity_required",
+    "unit_price": "unit_price_required",
+    "discount_value": "discount_value_required",
+}
+_INVALID: Mapping[str, ProblemCode] = {
+    "quantity": "quantity_invalid",
+    "unit_price": "unit_price_invalid",
+    "discount_value": "discount_value_invalid",
+    "tax_percentage": "tax_percentage_invalid",
+}
 
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -376,26 +389,26 @@ class _ItemReader:
         value = self._said.get(name)
         if value is None:
             if required:
-                problem = self._problem(name, f"{name}_required", f"{name} requerido")
+                problem = self._problem(name, _REQUIRED[name], f"{name} requerido")
                 self._problems.append(problem)
             return None
         try:
             number = read_decimal(value, places)
         except TooLongError as error:
-            self._refuse(name, f"{name}_invalid", "debe ser número válido", f" ({error})")
+            self._refuse(name, _INVALID[name], "debe ser número válido", f" ({error})")
             return None
         if number is None:
-            self._refuse(name, f"{name}_invalid", "debe ser número válido")
+            self._refuse(name, _INVALID[name], "debe ser número válido")
         return number
 
     def _refuse_discount(self, rule: str) -> None:
         self._refuse("discount_value", "discount_value_out_of_range", rule)
 
-    def _refuse(self, name: str, code: str, rule: str, hint: str = "") -> None:
+    def _refuse(self, name: str, code: ProblemCode, rule: str, hint: str = "") -> None:
         text = f"{name} {rule}, recibido: {shorten(self._said[name])}{hint}"
         self._problems.append(self._problem(name, code, text))
 
-    def _problem(self, name: str, code: str, text: str) -> Problem:
+    def _problem(self, name: str, code: ProblemCode, text: str) -> Problem:
         return Problem(f"items[{self._index}].{name}", code, f"Item #{self._index}: {text}")
 
 

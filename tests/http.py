@@ -1,7 +1,6 @@
 """A running daemon, and tills that talk to it over real HTTP."""
 
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,27 +10,11 @@ from aiohttp import ClientSession
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.sales import Role
 from bulonera_sync.server.runner import serving
+from tests.documented import Answer, check_documented
+
+__all__ = ["SYNC", "Answer", "Daemon", "Till", "running_daemon"]
 
 SYNC = "/api/v1/sales/sync"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer, read whole."""
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-    @property
-    def result(self) -> Any:
-        """The only result of an upload of one sale."""
-        [result] = self.json["results"]
-        return result
 
 
 class Till:
@@ -50,7 +33,9 @@ class Till:
             method, f"{self._address}{path}", headers=headers, **request
         ) as response:
             text = (await response.read()).decode()
-            return Answer(response.status, response.headers, text)
+            answer = Answer(response.status, response.headers, text)
+        check_documented(method, path, answer)
+        return answer
 
     async def get(self, path: str) -> Answer:
         return await self.send("GET", path)

@@ -2,11 +2,28 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never, cast
 
 from bulonera_sync.bodies import parse_kept
 from bulonera_sync.checks import is_curable
 from bulonera_sync.conflicts import conflict_of
+from bulonera_sync.gateway.forms import (
+    AmountsForm,
+    ConflictForm,
+    ConflictResult,
+    ErrorResult,
+    LineForm,
+    PendingRow,
+    ProblemForm,
+    ResolvedSale,
+    RetryRow,
+    SaleFields,
+    SaleForm,
+    StatusForm,
+    SuccessResult,
+    UnseenStatus,
+    UploadResult,
+)
 from bulonera_sync.gateway.gateway import FoundSale
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.money import Amounts, sum_amounts
@@ -20,46 +37,71 @@ from bulonera_sync.uploads import read_sale
 Document = Mapping[str, Any]
 
 
-def upload_result(outcome: Outcome) -> Document:
-    head = {"index": outcome.index, "local_id": outcome.local_id}
-    identity = {
-        "sale_id": outcome.sale_id,
-        "sale_number": outcome.sale_number,
-        "version": outcome.version,
-    }
+def upload_result(outcome: Outcome) -> UploadResult:
     match outcome.verdict:
-        case Success(message, content, warnings):
-            result = {**head, "status": "success", **identity, "message": message}
-            if content is not None:
-                result["sale"] = content.document()
-            if warnings:
-                result["warnings"] = problem_list(warnings)
-            return result
-        case Failure(problems, is_retryable):
-            return {
-                **head,
-                "status": "error",
-                "error": problems[0].message,
-                "errors": problem_list(problems),
-                "code": problems[0].code,
-                "retryable": is_retryable,
-                **identity,
-                "message": None,
-            }
+        case Success() as success:
+            return _success(outcome, success)
+        case Failure() as failure:
+            return _failure(outcome, failure)
         case ConflictFound() as conflict:
-            return {
-                **head,
-                "status": "conflict",
-                **identity,
-                "code": conflict.code,
-                "message": conflict.message,
-                "conflict_data": conflict_data(conflict),
-            }
+            return _conflict(outcome, conflict)
         case _ as missing:
             assert_never(missing)
 
 
-def conflict_data(conflict: ConflictFound) -> Document:
+def _success(outcome: Outcome, success: Success) -> SuccessResult:
+    assert outcome.sale_id is not None
+    assert outcome.sale_number is not None
+    result: SuccessResult = {
+        "index": outcome.index,
+        "local_id": outcome.local_id,
+        "status": "success",
+        "sale_id": outcome.sale_id,
+        "sale_number": outcome.sale_number,
+        "version": outcome.version,
+        "message": success.message,
+    }
+    if success.content is not None:
+        result["sale"] = success.content.document()
+    if success.warnings:
+        result["warnings"] = problem_list(success.warnings)
+    return result
+
+
+def _failure(outcome: Outcome, failure: Failure) -> ErrorResult:
+    return {
+        "index": outcome.index,
+        "local_id": outcome.local_id,
+        "status": "error",
+        "error": failure.problems[0].message,
+        "errors": problem_list(failure.problems),
+        "code": failure.problems[0].code,
+        "retryable": failure.is_retryable,
+        "sale_id": outcome.sale_id,
+        "sale_number": outcome.sale_number,
+        "version": outcome.version,
+        "message": None,
+    }
+
+
+def _conflict(outcome: Outcome, conflict: ConflictFound) -> ConflictResult:
+    assert outcome.sale_id is not None
+    assert outcome.sale_number is not None
+    assert outcome.version is not None
+    return {
+        "index": outcome.index,
+        "local_id": outcome.local_id,
+        "status": "conflict",
+        "sale_id": outcome.sale_id,
+        "sale_number": outcome.sale_number,
+        "version": outcome.version,
+        "code": conflict.code,
+        "message": conflict.message,
+        "conflict_data": conflict_data(conflict),
+    }
+
+
+def conflict_data(conflict: ConflictFound) -> ConflictForm:
     return {
         "server_version": conflict.server_version,
         "client_version": conflict.client_version,
@@ -70,12 +112,12 @@ def conflict_data(conflict: ConflictFound) -> Document:
     }
 
 
-def problem_list(problems: Sequence[Problem]) -> list[Document]:
+def problem_list(problems: Sequence[Problem]) -> list[ProblemForm]:
     return [{"field": p.field, "code": p.code, "message": p.message} for p in problems]
 
 
-def pending_row(row: PendingSale) -> Document:
-    document = {
+def pending_row(row: PendingSale) -> PendingRow:
+    document: PendingRow = {
         "id": row.id,
         "number": row.number,
         "status": row.status,
@@ -105,7 +147,7 @@ def customer_as_sent(said: str | None) -> object:
         return None
 
 
-def status_document(sale: Sale) -> Document:
+def status_document(sale: Sale) -> StatusForm:
     """A sale's sync state (contract 6, guide 5)."""
     return {
         "sale_id": sale.id,
@@ -125,7 +167,7 @@ def status_document(sale: Sale) -> Document:
     }
 
 
-def unseen_status(local_id: str, sync_status: str) -> Document:
+def unseen_status(local_id: str, sync_status: Literal["unknown", "invalid"]) -> UnseenStatus:
     """The state of what the server never saw ("unknown") or of what is no UUID ("invalid")."""
     return {
         "sale_id": None,
@@ -145,11 +187,11 @@ def unseen_status(local_id: str, sync_status: str) -> Document:
     }
 
 
-def sale_document(found: FoundSale) -> Document:
+def sale_document(found: FoundSale) -> SaleForm:
     sale = found.sale
     items = _items_of(sale)
     amounts = sum_amounts(item.amounts() for item in items)
-    document = {
+    fields: SaleFields = {
         **status_document(sale),
         "id": sale.id,
         "number": sale.number,
@@ -167,6 +209,7 @@ def sale_document(found: FoundSale) -> Document:
         "updated_at": time_text(sale.updated_at),
         "warnings": problem_list(sale.warnings),
     }
+    document = cast(SaleForm, fields)
     if sale.parked is not None:
         document["conflict_data"] = conflict_data(conflict_of(sale, sale.parked, found.base))
     if sale.payload is not None:
@@ -174,11 +217,11 @@ def sale_document(found: FoundSale) -> Document:
     return document
 
 
-def item_document(line: int, item: Item) -> Document:
+def item_document(line: int, item: Item) -> LineForm:
     return {"line": line, **item.document(), **amounts_document(item.amounts())}
 
 
-def amounts_document(amounts: Amounts) -> Document:
+def amounts_document(amounts: Amounts) -> AmountsForm:
     return {
         "subtotal": str(amounts.subtotal),
         "discount": str(amounts.discount),
@@ -206,10 +249,11 @@ def _notes(sale: Sale) -> str:
     return read_sale(parse_kept(sale.payload), index=0).notes if sale.payload else ""
 
 
-def retry_row(result: RetryResult) -> Document:
+def retry_row(result: RetryResult) -> RetryRow:
     if result.sale is None:
-        name = "sale_id" if isinstance(result.key, int) else "local_id"
-        return {name: result.key, "status": result.status}
+        if isinstance(result.key, int):
+            return {"sale_id": result.key, "status": "not_found"}
+        return {"local_id": result.key, "status": "not_found"}
     return {
         "sale_id": result.sale.id,
         "sale_number": result.sale.number,
@@ -219,9 +263,9 @@ def retry_row(result: RetryResult) -> Document:
     }
 
 
-def resolved_sale(sale: Sale) -> Document:
+def resolved_sale(sale: Sale) -> ResolvedSale:
     """The guide's sale of a resolution, plus its content (null while there is none)."""
-    content = sale.content.document() if sale.content else None
+    content = sale.content
     return {
         "id": sale.id,
         "number": sale.number,
@@ -230,7 +274,10 @@ def resolved_sale(sale: Sale) -> Document:
         "sync_succeeded_at": time_text(sale.sync_succeeded_at),
         "version": sale.version,
         "conflict_resolution": sale.conflict_resolution,
-        **(content or {"customer_id": None, "status": sale.status, "items": [], "notes": ""}),
+        "customer_id": content.customer_id if content else None,
+        "status": content.status if content else sale.status,
+        "items": [item.document() for item in content.items] if content else [],
+        "notes": content.notes if content else "",
     }
 
 

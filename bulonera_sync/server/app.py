@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from bulonera_sync.gateway import Gateway
-from bulonera_sync.server import health, mending, sync
+from bulonera_sync.server import health, mending, pages, sync
 from bulonera_sync.server.guard import Handler, guarded
 from bulonera_sync.server.keys import BAD_TOKENS, GATEWAY
 from bulonera_sync.server.middleware import answer_errors, method_not_allowed
@@ -27,6 +27,9 @@ SYNC_ROUTES: Mapping[str, Mapping[str, Handler]] = {
 OPEN_ROUTES: Mapping[str, Handler] = {
     "/healthz": health.healthz,
     "/readyz": health.readyz,
+    "/api/schema": pages.schema,
+    "/api/docs": pages.docs,
+    "/api/docs/{file}": pages.asset,
 }
 
 
@@ -37,6 +40,7 @@ def make_app(gateway: Gateway) -> web.Application:
     )
     app[GATEWAY] = gateway
     app[BAD_TOKENS] = BadTokens()
+    app[pages.PAGES] = pages.Pages(gateway.settings)
     for path, handlers in SYNC_ROUTES.items():
         for form in (path, f"{path}/"):
             _add(app, form, handlers)

@@ -13,6 +13,7 @@ from bulonera_sync.cli.comparisons import (
     questions_of,
     reason_of,
 )
+from bulonera_sync.codes import ConflictCode
 from bulonera_sync.config import Settings
 from bulonera_sync.gateway import FoundSale, Gateway, open_gateway
 from bulonera_sync.outcomes import ConflictFound
@@ -299,7 +300,7 @@ def test_every_answer_from_one_side_makes_that_side(side: str) -> None:
     ],
 )
 def test_a_reason_that_holds_no_more_is_not_given(
-    code: str, server_status: str, client_version: int, reason: str
+    code: ConflictCode, server_status: str, client_version: int, reason: str
 ) -> None:
     server, client = content(ONE, status=server_status), content(OTHER)
     found = ConflictFound(code, "", 2, client_version, server, client, None)
