@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_NESTING = 32
@@ -48,7 +48,8 @@ def parse_list_body(body: bytes, key: str) -> ParsedBody:
     except (json.JSONDecodeError, RecursionError, StopIteration, IndexError):
         # The plain parser says what is wrong better than a piecewise one.
         return ParsedBody(_parse_whole(text))
-    _refuse_deep(text)
+    if _most_nested(text, found.texts or ()) > MAX_NESTING:
+        _refuse_deep(text)
     return found
 
 
@@ -139,7 +140,7 @@ def _refuse_deep(text: str) -> None:
 
     On the text, since walking a million parsed values in Python takes a second.
     """
-    if text.count("[") + text.count("{") <= MAX_NESTING:
+    if _brackets_in(text) <= MAX_NESTING:
         return
     # One kind of bracket, so that a turn takes one level and not two.
     brackets = _NO_BRACKETS.sub("", _STRING.sub("", text)).replace("{", "[").replace("}", "]")
@@ -148,6 +149,16 @@ def _refuse_deep(text: str) -> None:
         if not brackets:
             return
     raise BadBodyError(f"nesting beyond {MAX_NESTING} levels")
+
+
+def _most_nested(text: str, elements: Sequence[str]) -> int:
+    """Return a bound of the nesting: all brackets, but of the elements' those of the fullest."""
+    within = [_brackets_in(each) for each in elements]
+    return _brackets_in(text) - sum(within) + max(within, default=0)
+
+
+def _brackets_in(text: str) -> int:
+    return text.count("[") + text.count("{")
 
 
 def parse_kept(text: str) -> object:

@@ -11,7 +11,7 @@ from sqlalchemy.types import NULLTYPE, Integer, Text, TypeEngine
 
 from bulonera_sync.store.types import IdList, TextList
 
-SQLITE: Dialect = sqlite.dialect(paramstyle="named")
+SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 POSTGRES: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 # The same construct on both: INSERT ... ON CONFLICT has one grammar there.

@@ -4,17 +4,17 @@ A thread hop or a compilation per statement costs more than the statement: so ea
 its first use and kept, and a session runs them without SQLAlchemy between.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Executable, TypeDecorator
+from sqlalchemy import Dialect, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
-from bulonera_sync.store import types
+from bulonera_sync.store.types import Convert, OurType
 
 Row = tuple[Any, ...]
-Convert = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +24,21 @@ class Compiled:
     sql: str
     names: tuple[str, ...]
     constants: Mapping[str, Any]
-    binders: Mapping[str, Convert]
+    binders: tuple[tuple[int, Convert], ...]
     readers: tuple[tuple[int, Convert], ...]
 
-    def bind(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters by name as the driver takes them."""
-        bound = {**self.constants, **values}
-        for name, convert in self.binders.items():
-            bound[name] = convert(bound[name])
+    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+        """Return the parameters as the driver takes them, in the order of their places."""
+        given = {**self.constants, **values} if self.constants else values
+        bound = [given[name] for name in self.names]
+        for place, convert in self.binders:
+            value = bound[place]
+            if value is not None:
+                bound[place] = convert(value)
         return bound
 
-    def bind_in_order(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return the parameters in the order of their places in the text."""
-        bound = self.bind(values)
-        return [bound[name] for name in self.names]
+    # Both engines take them in order.
+    bind_in_order = bind
 
     def read(self, rows: Iterable[Sequence[Any]]) -> list[Row]:
         """Return the driver's rows as ours: decimals, aware times, bools."""
@@ -47,8 +48,10 @@ class Compiled:
 
     def _read_row(self, row: Sequence[Any]) -> Row:
         values = list(row)
-        for position, convert in self.readers:
-            values[position] = convert(values[position])
+        for place, convert in self.readers:
+            value = values[place]
+            if value is not None:
+                values[place] = convert(value)
         return tuple(values)
 
 
@@ -78,27 +81,22 @@ def _compile(core: Executable, dialect: Dialect) -> Compiled:
         sql=made.string,
         names=names,
         constants=constants,
-        binders={
-            name: _binder(kind, dialect)
-            for name in names
-            if isinstance(kind := kinds[name], TypeDecorator) and _is_ours(kind)
-        },
+        binders=tuple(
+            (place, convert)
+            for place, name in enumerate(names)
+            if (convert := _binder(kinds[name], dialect)) is not None
+        ),
         readers=tuple(
-            (position, _reader(column.type, dialect))
-            for position, column in enumerate(made._result_columns)
-            if isinstance(column.type, TypeDecorator) and _is_ours(column.type)
+            (place, convert)
+            for place, column in enumerate(made._result_columns)
+            if (convert := _reader(column.type, dialect)) is not None
         ),
     )
 
 
-def _is_ours(kind: TypeDecorator[Any]) -> bool:
-    # Some of SQLAlchemy's own types are decorators too, and leave the value to the driver.
-    return type(kind).__module__ == types.__name__
+def _binder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return kind.binder(dialect) if isinstance(kind, OurType) else None
 
 
-def _binder(kind: TypeDecorator[Any], dialect: Dialect) -> Convert:
-    return lambda value: kind.process_bind_param(value, dialect)
-
-
-def _reader(kind: TypeDecorator[Any], dialect: Dialect) -> Convert:
-    return lambda value: kind.process_result_value(value, dialect)
+def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    return kind.reader(dialect) if isinstance(kind, OurType) else None

@@ -16,6 +16,7 @@ from bulonera_sync.bodies import (
     dump_exactly,
     parse_body,
     parse_kept,
+    parse_list_body,
     shorten,
 )
 
@@ -163,6 +164,28 @@ def test_nesting_beyond_the_limit_is_refused(nest: Callable[[int], str], levels:
 
     with pytest.raises(BadBodyError, match="nesting beyond 32 levels"):
         parse_body(body)
+
+
+@pytest.mark.parametrize("nest", [_in_lists, _in_objects])
+@pytest.mark.parametrize("beside", ["{}", "[[[]]]", '"["'])
+def test_each_sale_of_a_body_may_nest_up_to_the_limit_and_no_further(
+    nest: Callable[[int], str], beside: str
+) -> None:
+    within = MAX_NESTING - 2
+    body = '{{"sales": [{0}, {1}, {0}]}}'
+
+    parsed = parse_list_body(body.format(nest(within), beside).encode(), "sales")
+    assert parsed.texts == (nest(within), beside, nest(within))
+
+    with pytest.raises(BadBodyError, match="nesting beyond 32 levels"):
+        parse_list_body(body.format(nest(within + 1), beside).encode(), "sales")
+
+
+def test_what_stands_beside_the_sales_may_not_nest_further_either() -> None:
+    deep = _in_lists(MAX_NESTING)
+
+    with pytest.raises(BadBodyError, match="nesting beyond 32 levels"):
+        parse_list_body(f'{{"sales": [{{}}], "app": {deep}}}'.encode(), "sales")
 
 
 def test_of_duplicate_keys_the_last_counts() -> None:
