@@ -22,7 +22,7 @@ _ORIGIN = re.compile(
     rf"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>{_HOST}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?",
     re.ASCII,
 )
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _THROTTLE = re.compile(rf"([0-9]{{1,7}})/({'|'.join(PERIODS)})", re.ASCII)
 
 
@@ -83,12 +83,15 @@ def check_origin(origin: str) -> str:
     match = _ORIGIN.fullmatch(origin.lower())
     if match is None:
         raise ValueError("no origin")
-    scheme, host, port = match.group("scheme", "host", "port")
+    scheme, host, said_port = match.group("scheme", "host", "port")
+    if host.startswith("["):
+        host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+    port = None if said_port is None else int(said_port)
     if port is None or port == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{host}"
-    if int(port) not in range(1, 65_536):
+    if port not in range(1, 65_536):
         raise ValueError("no port")
-    return f"{scheme}://{host}:{int(port)}"
+    return f"{scheme}://{host}:{port}"
 
 
 def check_url(url: str) -> str:
@@ -186,7 +189,9 @@ Host = Annotated[
 CorsOrigins = Annotated[
     tuple[Annotated[str, AfterValidator(check_origin)], ...],
     BeforeValidator(read_list),
-    described('a list of origins such as "https://caja.example:8443", without a path'),
+    described(
+        'a list of exact origins such as "https://caja.example:8443", without a path, * or null'
+    ),
 ]
 # It may hold a password: kept out of reprs, and so out of error messages.
 StoreUrl = Annotated[

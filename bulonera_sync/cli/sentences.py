@@ -84,7 +84,7 @@ PHRASES = (
     "the path of a file",
     "the path of a PEM file",
     "an address or a host name, nothing else",
-    'a list of origins such as "https://caja.example:8443", without a path',
+    'a list of exact origins such as "https://caja.example:8443", without a path, * or null',
     "sqlite:///FILE (sqlite:////FOLDER/FILE when absolute) or "
     "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     '"off" or N/second, N/minute, N/hour, N/day such as "50/hour"',

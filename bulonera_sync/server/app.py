@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from bulonera_sync.gateway import Gateway
-from bulonera_sync.server import health, mending, pages, sync
+from bulonera_sync.server import cors, health, mending, pages, sync
 from bulonera_sync.server.guard import Handler, guarded
 from bulonera_sync.server.keys import BAD_TOKENS, GATEWAY
 from bulonera_sync.server.middleware import answer_errors, method_not_allowed
@@ -35,9 +35,10 @@ OPEN_ROUTES: Mapping[str, Handler] = {
 
 def make_app(gateway: Gateway) -> web.Application:
     """Return the application that serves an open gateway."""
-    app = web.Application(
-        middlewares=[answer_errors], client_max_size=gateway.settings.server.max_body_bytes
-    )
+    settings = gateway.settings.server
+    app = web.Application(middlewares=[answer_errors], client_max_size=settings.max_body_bytes)
+    if settings.cors_origins:
+        app.middlewares.insert(0, cors.for_origins(settings.cors_origins))
     app[GATEWAY] = gateway
     app[BAD_TOKENS] = BadTokens()
     app[pages.PAGES] = pages.Pages(gateway.settings)

@@ -250,6 +250,23 @@ def test_a_list_in_a_variable_is_json_or_words_between_commas(load: Load, text: 
     assert settings.server.cors_origins == ("https://caja.example", "http://[::1]:3000")
 
 
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("HTTPS://Caja.Example", "https://caja.example"),
+        ("https://caja.example:443", "https://caja.example"),
+        ("http://caja.example:080", "http://caja.example"),
+        ("http://caja.example:443", "http://caja.example:443"),
+        ("http://192.168.0.20:03000", "http://192.168.0.20:3000"),
+        ("http://[FD00:0:0::0001]:3000", "http://[fd00::1]:3000"),
+    ],
+)
+def test_an_origin_is_kept_as_a_browser_sends_it(said: str, sent: str) -> None:
+    settings = ServerSettings.model_validate({"cors_origins": [said]})
+
+    assert settings.cors_origins == (sent,)
+
+
 def test_level_and_format_are_taken_in_any_case() -> None:
     settings = LogSettings.model_validate({"level": "debug", "format": "JSON"})
 
@@ -277,6 +294,10 @@ def test_a_host_is_an_address_or_a_name(host: str) -> None:
         ("server", "port", 80.5),
         ("server", "cors_origins", ["*"]),
         ("server", "cors_origins", ["https://caja.example/"]),
+        ("server", "cors_origins", ["https://caja.example/tienda"]),
+        ("server", "cors_origins", ["https://*.example"]),
+        ("server", "cors_origins", ["null"]),
+        ("server", "cors_origins", ["https://[::g]"]),
         ("server", "cors_origins", ["caja.example"]),
         ("server", "cors_origins", ["https://caja.example:99999"]),
         ("server", "cors_origins", ["https://caja.example:0"]),
@@ -368,8 +389,8 @@ def test_a_wrong_store_is_refused_without_showing_it(refuse: Refuse, url: str) -
         ),
         (
             "[server]\ncors_origins = ['https://a', '*']",
-            "config.toml: [server] cors_origins must be a list of origins such as"
-            " \"https://caja.example:8443\", without a path, not '*'",
+            "config.toml: [server] cors_origins must be a list of exact origins such as"
+            " \"https://caja.example:8443\", without a path, * or null, not '*'",
         ),
         (
             "[server]\nprot = 1",
