@@ -305,7 +305,7 @@ class RetriedSale(TypedDict):
     sale_id: SaleId
     sale_number: SaleNumber
     local_id: LocalId
-    status: Annotated[str, _one_of("queued", "already_synced", "conflict")]
+    status: Annotated[str, _one_of("queued", "already_synced", "conflict", "damaged")]
     attempt: Count
 
 

@@ -93,13 +93,13 @@ class PostgresSession:
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
-            rows = await self._connection.fetch(compiled.sql, *compiled.bind_in_order(values))
+            rows = await self._connection.fetch(compiled.sql, *compiled.bind(values))
         return compiled.read(rows)
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
-            status = await self._connection.execute(compiled.sql, *compiled.bind_in_order(values))
+            status = await self._connection.execute(compiled.sql, *compiled.bind(values))
         return int(status.rsplit(" ", 1)[-1])
 
     async def execute_many(
@@ -110,7 +110,7 @@ class PostgresSession:
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             await self._connection.executemany(
-                compiled.sql, [compiled.bind_in_order(row) for row in rows]
+                compiled.sql, [compiled.bind(row) for row in rows]
             )
 
     @asynccontextmanager

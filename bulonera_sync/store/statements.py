@@ -37,9 +37,6 @@ class Compiled:
                 bound[place] = convert(value)
         return bound
 
-    # Both engines take them in order.
-    bind_in_order = bind
-
     def read(self, rows: Iterable[Sequence[Any]]) -> list[Row]:
         """Return the driver's rows as ours: decimals, aware times, bools."""
         if not self.readers:

@@ -272,7 +272,7 @@ async def plan_of(store_url: str, statement: Statement, **values: Any) -> str:
     connection = await asyncpg.connect(store_url)
     try:
         await connection.execute("ANALYZE")
-        rows = await connection.fetch(f"EXPLAIN {compiled.sql}", *compiled.bind_in_order(values))
+        rows = await connection.fetch(f"EXPLAIN {compiled.sql}", *compiled.bind(values))
         return "\n".join(row[0] for row in rows)
     finally:
         await connection.close()

@@ -83,7 +83,7 @@ async def plan_of(url: str, statement: Statement, values: Mapping[str, Any]) -> 
     try:
         # The tests' tables are so small that reading them whole is the cheapest.
         await opened.execute("SET enable_seqscan = off")
-        found = await opened.fetch(f"EXPLAIN {compiled.sql}", *compiled.bind_in_order(values))
+        found = await opened.fetch(f"EXPLAIN {compiled.sql}", *compiled.bind(values))
     finally:
         await opened.close()
     return "\n".join(row[0] for row in found)
