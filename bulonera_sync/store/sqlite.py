@@ -129,7 +129,7 @@ class SqliteSession:
         with told_apart():
             return compiled.read(self._rows(compiled.sql, compiled.bind(values)))
 
-    def _rows(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+    def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         try:
             return self._fetched(sql, values)
         except sqlite3.OperationalError as error:
@@ -142,7 +142,7 @@ class SqliteSession:
         finally:
             self._connection.text_factory = str
 
-    def _fetched(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
+    def _fetched(self, sql: str, values: Sequence[Any]) -> list[Any]:
         rows: list[Any] = self._connection.execute(sql, values).fetchall()
         return rows
 
