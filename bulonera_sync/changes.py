@@ -137,7 +137,7 @@ def with_content(sale: Sale, content: Content, prints: Fingerprints, at: Circums
         status=content.status,
         fingerprints=prints,
         version=sale.version + 1,
-        total=content.amounts().total,
+        total=content.total(),
         resolution_words=None,
         sync_succeeded_at=at.now,
         sync_last_attempt=at.now,

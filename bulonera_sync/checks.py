@@ -64,11 +64,10 @@ def tax_defaults(
     upload: SaleUpload, sale: Sale | None, products: Mapping[int, Product]
 ) -> Mapping[int, Decimal]:
     """Return what an omitted tax_percentage stands for, by product: fixed at the first receipt."""
-    defaults = {
-        product_id: products[product_id].tax_percentage or ZERO
-        for product_id in upload.product_ids
-        if product_id in products
-    }
+    defaults = {}
+    for item in upload.items:
+        if item.product_id is not None and (product := products.get(item.product_id)):
+            defaults[item.product_id] = product.tax_percentage or ZERO
     return {**defaults, **sale.tax_defaults} if sale else defaults
 
 

@@ -4,8 +4,9 @@ Pure: the decision is taken, the clock read and the id given by others; the stor
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from bulonera_sync.bodies import dump_exactly, shorten
 from bulonera_sync.changes import (
@@ -38,7 +39,7 @@ from bulonera_sync.decisions import (
     ServerConfirmed,
     Update,
 )
-from bulonera_sync.money import ZERO, sum_amounts
+from bulonera_sync.money import total_of
 from bulonera_sync.outcomes import Failure, Outcome, Success, Verdict
 from bulonera_sync.retries import next_attempt
 from bulonera_sync.sales import (
@@ -54,23 +55,19 @@ from bulonera_sync.uploads import SaleUpload
 MAX_CUSTOMER_SAID = 200
 
 
-def first_receipt(upload: SaleUpload, known: Known, new: NewId, at: Circumstances) -> Sale:
-    """Return the blank sale that a first upload fills: version 1, its attempt counted."""
+def first_receipt(
+    upload: SaleUpload, known: Known, new: NewId, at: Circumstances, judged: Mapping[str, Any]
+) -> Sale:
+    """Return the sale that a first upload makes: version 1, and as it was judged."""
     assert upload.local_id is not None
     return Sale(
         id=new.id,
         number=new.number,
         local_id=upload.local_id,
         user_id=known.user_id,
-        sync_status="pending",
-        status=upload.status,
         version=1,
-        fingerprints=known.fingerprints,
         created_at=at.now,
-        updated_at=at.now,
-        sold_at=upload.sold_at,
-        tax_defaults=tax_defaults(upload, None, known.products),
-        attempts=0,
+        **judged,
     )
 
 
@@ -86,11 +83,10 @@ def carry_out(
     change: Change | None
     match decision:
         case Accept(content, warnings):
-            change = accept(upload, known, content, warnings, _start(upload, known, new, at), at)
+            change = accept(upload, known, content, warnings, new, at)
             return change, _outcome(upload, change.after, Success(warnings=warnings))
         case Reject(problems, waits_for):
-            sale = _start(upload, known, new, at)
-            change = hold(upload, known, problems, waits_for, sale, at)
+            change = hold(upload, known, problems, waits_for, new, at)
             return change, _outcome(upload, change.after, _failure(problems))
         case Quarantine(problems):
             kept = Quarantined(known.user_id, at.now, upload.payload, problems)
@@ -127,11 +123,22 @@ def carry_out(
     assert_never(decision)
 
 
-def _start(upload: SaleUpload, known: Known, new: NewId | None, at: Circumstances) -> Sale:
-    if known.sale is not None:
-        return known.sale
+def _judged(
+    upload: SaleUpload, known: Known, new: NewId | None, at: Circumstances, judged: dict[str, Any]
+) -> Sale:
+    """Return the sale under this local_id, the attempt counted, with the fields as judged."""
+    sale = known.sale
+    fields = {
+        **_attempt(sale, at),
+        "sold_at": (sale.sold_at if sale else None) or upload.sold_at,
+        "fingerprints": known.fingerprints,
+        **judged,
+    }
+    if sale is not None:
+        return replace(sale, **fields)
     assert new is not None
-    return first_receipt(upload, known, new, at)
+    # Made in one go: of a Sale's thirty fields every copy takes as long as an item's amounts.
+    return first_receipt(upload, known, new, at, fields)
 
 
 def accept(
@@ -139,29 +146,27 @@ def accept(
     known: Known,
     content: Content,
     warnings: tuple[Problem, ...],
-    sale: Sale,
+    new: NewId | None,
     at: Circumstances,
 ) -> Change:
     """Rows 4 and 6: the sale becomes synced with this content."""
-    after = replace(
-        _attempted(sale, at),
-        sync_status="synced",
-        status=content.status,
-        sold_at=sale.sold_at or upload.sold_at,
-        content=content,
-        fingerprints=known.fingerprints,
-        tax_defaults=tax_defaults(upload, sale, known.products),
-        total=content.amounts().total,
-        sync_succeeded_at=at.now,
-        warnings=warnings,
-        payload=None,
-        problems=(),
-        customer_said=None,
-        automatic_attempts=0,
-        retry_cause=None,
-        next_attempt_at=None,
-        is_dead=False,
-    )
+    judged = {
+        "sync_status": "synced",
+        "status": content.status,
+        "content": content,
+        "tax_defaults": tax_defaults(upload, known.sale, known.products),
+        "total": content.total(),
+        "sync_succeeded_at": at.now,
+        "warnings": warnings,
+        "payload": None,
+        "problems": (),
+        "customer_said": None,
+        "automatic_attempts": 0,
+        "retry_cause": None,
+        "next_attempt_at": None,
+        "is_dead": False,
+    }
+    after = _judged(upload, known, new, at, judged)
     event = event_of("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
     return Change(known.sale, after, (event,), _former_payload(known), waits_for=())
 
@@ -171,47 +176,46 @@ def hold(
     known: Known,
     problems: tuple[Problem, ...],
     waits_for: tuple[Missing, ...],
-    sale: Sale,
+    new: NewId | None,
     at: Circumstances,
 ) -> Change:
     """Rows 5 and 6: the sale is kept in error with its payload, its reasons and its next try."""
-    attempted = _attempted(sale, at)
-    defaults = tax_defaults(upload, sale, known.products)
+    defaults = tax_defaults(upload, known.sale, known.products)
     items = upload.built_items(defaults)
-    made = attempted.automatic_attempts
+    made = _automatic_attempts(known.sale, at)
     due = next_attempt(at.retry, made, now=at.now, chance=at.chance) if waits_for else None
-    after = replace(
-        attempted,
-        sync_status="error",
-        status=upload.status,
-        sold_at=sale.sold_at or upload.sold_at,
-        fingerprints=known.fingerprints,
-        tax_defaults=defaults,
-        customer_said=_customer_said(upload),
-        total=sum_amounts(item.amounts() for item in items).total if items else ZERO,
-        payload=upload.payload,
-        problems=problems,
-        retry_cause="schedule" if due else None,
-        next_attempt_at=due,
-        is_dead=bool(waits_for) and at.retry.is_exhausted(made),
-    )
+    judged = {
+        "sync_status": "error",
+        "status": upload.status,
+        "tax_defaults": defaults,
+        "customer_said": _customer_said(upload),
+        "total": total_of(item.amounts() for item in items or ()),
+        "payload": upload.payload,
+        "problems": problems,
+        "retry_cause": "schedule" if due else None,
+        "next_attempt_at": due,
+        "is_dead": bool(waits_for) and at.retry.is_exhausted(made),
+    }
+    after = _judged(upload, known, new, at, judged)
     detail = {"result": "error", "error": problems[0].message}
     event = event_of("retried" if known.sale else "held", at, None, None, detail)
     return Change(known.sale, after, (event,), _former_payload(known), waits_for)
 
 
-def _attempted(sale: Sale, at: Circumstances) -> Sale:
+def _attempt(sale: Sale | None, at: Circumstances) -> Mapping[str, Any]:
     """Count the attempt: the schedule's own towards its limit, any other starts it afresh."""
-    made = sale.automatic_attempts + 1 if at.cause == "schedule" else 0
-    # A requested retry was counted when it was asked for.
-    counted = sale.attempts if at.cause == "request" else sale.attempts + 1
-    return replace(
-        sale,
-        attempts=counted,
-        automatic_attempts=made,
-        sync_last_attempt=at.now,
-        updated_at=at.now,
-    )
+    made = sale.attempts if sale else 0
+    return {
+        # A requested retry was counted when it was asked for.
+        "attempts": made if at.cause == "request" else made + 1,
+        "automatic_attempts": _automatic_attempts(sale, at),
+        "sync_last_attempt": at.now,
+        "updated_at": at.now,
+    }
+
+
+def _automatic_attempts(sale: Sale | None, at: Circumstances) -> int:
+    return sale.automatic_attempts + 1 if sale and at.cause == "schedule" else 0
 
 
 def _customer_said(upload: SaleUpload) -> str | None:

@@ -76,13 +76,19 @@ def _second(layout: str, seconds: int) -> str:
 
 
 def _message(record: LogRecord) -> str:
-    return shorten(_without_tokens(record.getMessage(), MAX_MESSAGE), MAX_MESSAGE)
+    return _inert_message(record.getMessage())
+
+
+# What is logged of sales are a few fixed sentences.
+@functools.lru_cache(maxsize=64)
+def _inert_message(text: str) -> str:
+    return shorten(_without_tokens(text, MAX_MESSAGE), MAX_MESSAGE)
 
 
 def _context(record: LogRecord) -> Iterator[tuple[str, object]]:
     if not is_ours(record):
         yield "logger", record.name
-    yield from ((_key(k), value) for k, value in vars(record).items() if k not in _STANDARD)
+    yield from ((_key(str(k)), value) for k, value in vars(record).items() if k not in _STANDARD)
 
 
 def is_ours(record: LogRecord) -> bool:
@@ -90,12 +96,15 @@ def is_ours(record: LogRecord) -> bool:
     return record.name == LOGGER or record.name.startswith(f"{LOGGER}.")
 
 
-def _key(key: object) -> str:
+@functools.lru_cache(maxsize=256)
+def _key(key: str) -> str:
     # A colon would end the key too early for whoever reads it back.
-    return shorten(str(key), MAX_KEY).replace(":", r"\x3a")
+    return shorten(key, MAX_KEY).replace(":", r"\x3a")
 
 
 def _text(value: object) -> str:
+    if type(value) is int:
+        return str(value)
     return shorten(_without_tokens(_words(value), MAX_VALUE), MAX_VALUE)
 
 

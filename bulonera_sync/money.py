@@ -115,7 +115,7 @@ def _discount(subtotal: Decimal, discount_type: str, value: Decimal) -> Decimal:
 
 
 def _percentage_of(amount: Decimal, percentage: Decimal) -> Decimal:
-    return EXACT.quantize(EXACT.divide(EXACT.multiply(amount, percentage), HUNDRED), CENT)
+    return EXACT.quantize(EXACT.multiply(EXACT.multiply(amount, percentage), CENT), CENT)
 
 
 def sum_amounts(lines: Iterable[Amounts]) -> Amounts:
@@ -127,6 +127,14 @@ def sum_amounts(lines: Iterable[Amounts]) -> Amounts:
         tax = EXACT.add(tax, line.tax)
         total = EXACT.add(total, line.total)
     return Amounts(subtotal, discount, tax, total)
+
+
+def total_of(lines: Iterable[Amounts]) -> Decimal:
+    """Return the total of `sum_amounts` alone."""
+    total = ZERO
+    for line in lines:
+        total = EXACT.add(total, line.total)
+    return total
 
 
 def format_price(price: Decimal) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Literal, TypedDict
 
 from bulonera_sync.codes import ConflictCode, ProblemCode, WarningCode
-from bulonera_sync.money import ZERO, Amounts, format_price, line_amounts, sum_amounts
+from bulonera_sync.money import ZERO, Amounts, format_price, line_amounts, sum_amounts, total_of
 
 SaleStatus = Literal["draft", "confirmed", "in_preparation", "ready", "delivered", "cancelled"]
 SyncStatus = Literal["pending", "error", "conflict", "synced"]
@@ -122,6 +122,9 @@ class Content:
 
     def amounts(self) -> Amounts:
         return sum_amounts(item.amounts() for item in self.items)
+
+    def total(self) -> Decimal:
+        return total_of(item.amounts() for item in self.items)
 
     def document(self) -> ContentDocument:
         return {
