@@ -74,6 +74,27 @@ WRONG_METHOD = Reply(
     ("Allow",),
 )
 UNCHANGED = Reply("It is the one that `If-None-Match` names.", headers=("ETag",))
+# What no operation answers, by status: wrong paths and methods, what stands before them all.
+UNBOUND: Mapping[int, tuple[str, Reply]] = {
+    204: (
+        "Preflight",
+        Reply("A browser's OPTIONS for a page of an origin in `[server] cors_origins`."),
+    ),
+    403: (
+        "UnlistedOrigin",
+        Reply("The same for a page of another origin.", (forms.Detail,)),
+    ),
+    404: ("NoSuchPath", NO_SUCH_ROUTE),
+    405: ("WrongMethod", WRONG_METHOD),
+    417: (
+        "ExpectationFailed",
+        Reply(
+            "An `Expect` header that is not `100-continue`.",
+            (forms.Detail,),
+            {"unknown": {"detail": "Expectation Failed"}},
+        ),
+    ),
+}
 GUARDED: Mapping[int, Reply] = {
     401: Reply(
         "No token, or one that is unknown, revoked or of a disabled user.",
