@@ -35,7 +35,8 @@ Tills sell offline, keep each sale under a UUID, and upload it here when the net
 - A refusal of the whole request is `{"detail"}`; an endpoint's refusal of what it was asked is
   `{"status": "error", "error"}`. Answers have no fields but those told here.
 - A path that is not here is 404, a method that a path does not have is 405 with `Allow`, an unknown
-  `Expect` is 417 (`components/responses`); what is not HTTP at all is 400 with `{"detail"}`.
+  `Expect` is 417, too many connections are 503 (`components/responses`); what is not HTTP at all is
+  400 with `{"detail"}`.
 
 <details><summary>Every <code>code</code>, and what it means</summary>
 
