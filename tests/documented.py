@@ -12,6 +12,7 @@ from jsonschema_rs import Draft202012Validator
 
 from bulonera_sync.config import Settings
 from bulonera_sync.server.openapi import make_document
+from bulonera_sync.server.operations import UNBOUND
 
 DOCUMENT = make_document(Settings())
 COMPONENTS = DOCUMENT["components"]
@@ -57,12 +58,16 @@ def check_documented(method: str, path: str, answer: Answer) -> None:
 
 
 def _response(method: str, path: str, status: int) -> Any:
+    name, _ = UNBOUND.get(status, (None, None))
+    unbound = COMPONENTS["responses"].get(name)
+    if status == 417 or (method == "OPTIONS" and unbound):
+        return unbound
     found = _path_item(unquote(urlsplit(path).path).removesuffix("/"))
     if found is None:
-        return COMPONENTS["responses"]["NoSuchPath"] if status in (401, 404) else None
+        return unbound if status == 404 else None
     operation = found.get("get" if method == "HEAD" else method.lower())
     if operation is None and status == 405:
-        return COMPONENTS["responses"]["WrongMethod"]
+        return unbound
     # Who may not come in is told so first, whatever the method.
     operation = operation or next(iter(found.values()))
     return operation["responses"].get(str(status))

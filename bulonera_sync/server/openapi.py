@@ -11,9 +11,8 @@ from bulonera_sync.config import Settings
 from bulonera_sync.server.mending import MAX_KEYS
 from bulonera_sync.server.operations import (
     JSON,
-    NO_SUCH_ROUTE,
     OPERATIONS,
-    WRONG_METHOD,
+    UNBOUND,
     Operation,
     Reply,
 )
@@ -35,8 +34,9 @@ Tills sell offline, keep each sale under a UUID, and upload it here when the net
   user's allowance. With a throttle, its state is in the `X-RateLimit-` headers of each answer.
 - A refusal of the whole request is `{"detail"}`; an endpoint's refusal of what it was asked is
   `{"status": "error", "error"}`. Answers have no fields but those told here.
-- A path that is not here is 404, a method that a path does not have is 405 with `Allow`
-  (`components/responses`); what is not HTTP at all is 400 with `{"detail"}`.
+- A path that is not here is 404, a method that a path does not have is 405 with `Allow`, an unknown
+  `Expect` is 417, too many connections are 503 (`components/responses`); what is not HTTP at all is
+  400 with `{"detail"}`.
 
 <details><summary>Every <code>code</code>, and what it means</summary>
 
@@ -79,7 +79,6 @@ def make_document(settings: Settings) -> Document:
     paths: dict[str, Document] = {}
     for (path, method), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method] = _operation(operation, schemas)
-    unbound = {"NoSuchPath": NO_SUCH_ROUTE, "WrongMethod": WRONG_METHOD}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -105,7 +104,7 @@ def make_document(settings: Settings) -> Document:
                 }
             },
             "headers": dict(HEADERS),
-            "responses": {name: _reply(each, schemas, ()) for name, each in unbound.items()},
+            "responses": {name: _reply(each, schemas, ()) for name, each in UNBOUND.values()},
             "schemas": schemas.named,
         },
     }
@@ -205,7 +204,9 @@ def _forms() -> Iterator[Any]:
     replies = [each for one in OPERATIONS.values() for each in one.all_replies().values()]
     bodies = [one.body for one in OPERATIONS.values() if one.body is not None]
     kinds: list[Any] = []
-    answered = (kind for each in (*replies, NO_SUCH_ROUTE, WRONG_METHOD) for kind in each.forms)
+    answered = (
+        kind for each in (*replies, *(each for _, each in UNBOUND.values())) for kind in each.forms
+    )
     for kind in (*bodies, *answered):
         if kind not in kinds:
             kinds.append(kind)

@@ -74,6 +74,42 @@ WRONG_METHOD = Reply(
     ("Allow",),
 )
 UNCHANGED = Reply("It is the one that `If-None-Match` names.", headers=("ETag",))
+TOO_SLOW = Reply(
+    "The request came too slowly: send it again.",
+    (forms.Detail,),
+    {"body": {"detail": "The request's body came too slowly. Send it again."}},
+)
+# What no operation answers, by status: wrong paths and methods, what stands before them all.
+UNBOUND: Mapping[int, tuple[str, Reply]] = {
+    204: (
+        "Preflight",
+        Reply("A browser's OPTIONS for a page of an origin in `[server] cors_origins`."),
+    ),
+    403: (
+        "UnlistedOrigin",
+        Reply("The same for a page of another origin.", (forms.Detail,)),
+    ),
+    404: ("NoSuchPath", NO_SUCH_ROUTE),
+    405: ("WrongMethod", WRONG_METHOD),
+    408: ("TooSlow", TOO_SLOW),
+    417: (
+        "ExpectationFailed",
+        Reply(
+            "An `Expect` header that is not `100-continue`.",
+            (forms.Detail,),
+            {"unknown": {"detail": "Expectation Failed"}},
+        ),
+    ),
+    503: (
+        "TooManyConnections",
+        Reply(
+            "The gateway has no connection left for this one: send it again.",
+            (forms.Detail,),
+            {"full": {"detail": "Too many connections. Send it again later."}},
+            ("Retry-After",),
+        ),
+    ),
+}
 GUARDED: Mapping[int, Reply] = {
     401: Reply(
         "No token, or one that is unknown, revoked or of a disabled user.",
@@ -102,6 +138,7 @@ WITH_BODY: Mapping[int, Reply] = {
         (forms.Detail,),
         {"not JSON": examples.NOT_JSON},
     ),
+    408: TOO_SLOW,
     413: Reply("The body is too large.", (forms.Detail,), {"too large": examples.TOO_LARGE}),
     415: Reply(
         "The body is not `application/json`, or has a Content-Encoding.",

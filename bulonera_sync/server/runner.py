@@ -3,7 +3,7 @@
 import gc
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -22,6 +22,9 @@ KEEPALIVE_SECONDS = 75.0
 # At Python's own, a body of a million numbers is walked over and over while it is parsed: four
 # fifths of its time went there, with every other request waiting.
 GC_THRESHOLDS = (100_000, 50, 1_000)
+
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class JsonProtocol(RequestHandler):
@@ -63,7 +66,7 @@ class JsonServer(web.Server):
 
     def __init__(self, made: web.Server) -> None:
         super().__init__(
-            made.request_handler,
+            _always_json(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
@@ -71,6 +74,18 @@ class JsonServer(web.Server):
 
     def __call__(self) -> RequestHandler:
         return JsonProtocol(self, loop=self._loop, **self._kwargs)
+
+
+def _always_json(handle: _Handler) -> _Handler:
+    """Return aiohttp's handler, but what it refuses before any of ours is refused in JSON too."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPException as error:
+            return answers.detail(error.reason, error.status)
+
+    return answer
 
 
 class Runner(web.AppRunner):

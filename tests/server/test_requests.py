@@ -805,3 +805,13 @@ async def test_health_needs_no_token_and_tells_no_sale(daemon: Daemon) -> None:
 
     assert [answer.status for answer in answers] == [200, 200]
     assert all(isinstance(answer.json, dict) for answer in answers)
+
+
+async def test_an_unknown_expectation_is_refused_in_json(daemon: Daemon) -> None:
+    ana = await daemon.till("ana")
+
+    for path in (f"{SYNC}/pending/", "/healthz", "/nowhere"):
+        answer = await ana.send("GET", path, headers={"Expect": "tea"})
+
+        assert answer.status == 417
+        assert answer.json == {"detail": "Expectation Failed"}
