@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -14,6 +15,7 @@ from bulonera_sync.errors import RefusedError
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
 from bulonera_sync.server.app import make_app
+from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
 from bulonera_sync.server.schedule import running_jobs
 
 # aiohttp waits for begun requests up to twice this long; the whole stop has 10 s.
@@ -24,8 +26,8 @@ KEEPALIVE_SECONDS = 75.0
 GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
-class JsonProtocol(RequestHandler):
-    """aiohttp's connection, but what it can't even parse is refused in JSON too."""
+class JsonProtocol(Connection):
+    """Our connection, and what it can't even parse is refused in JSON too."""
 
     def data_received(self, data: bytes) -> None:
         """Take the rest of the request that is being handled, even while the server stops.
@@ -61,7 +63,8 @@ def _reason(status: int) -> str:
 class JsonServer(web.Server):
     """aiohttp's server with our protocol for its connections."""
 
-    def __init__(self, made: web.Server) -> None:
+    def __init__(self, made: web.Server, connections: Connections) -> None:
+        self._admitted = connections
         super().__init__(
             made.request_handler,
             request_factory=made.request_factory,
@@ -70,14 +73,18 @@ class JsonServer(web.Server):
         )
 
     def __call__(self) -> RequestHandler:
-        return JsonProtocol(self, loop=self._loop, **self._kwargs)
+        return JsonProtocol(self, connections=self._admitted, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
     """aiohttp's runner with our server."""
 
+    def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._connections = connections
+
     async def _make_server(self) -> web.Server:
-        return JsonServer(await super()._make_server())
+        return JsonServer(await super()._make_server(), self._connections)
 
 
 @asynccontextmanager
@@ -88,8 +95,12 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     address can't be listened on.
     """
     settings = gateway.settings.server
+    connections = Connections(
+        fitting(settings.max_connections), settings.max_connections_per_address
+    )
     runner = Runner(
         make_app(gateway),
+        connections,
         access_log=None,
         auto_decompress=False,
         handler_cancellation=False,
@@ -102,9 +113,10 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     try:
         async with running_jobs(gateway):
             tls = _tls_context(gateway)
-            site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
+            site = Site(runner, settings.host, settings.port, ssl_context=tls)
             await _listen(site, settings.host, settings.port)
-            yield _address(runner, is_tls=tls is not None)
+            with sweeping(connections):
+                yield _address(runner, is_tls=tls is not None)
     finally:
         gc.set_threshold(*thresholds)
         await runner.cleanup()
