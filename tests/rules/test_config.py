@@ -403,7 +403,8 @@ def test_a_wrong_store_is_refused_without_showing_it(refuse: Refuse, url: str) -
         (
             "[server]\n'a\\nb' = 1",
             "config.toml: no such setting: [server] a\\nb; there are cors_origins, host,"
-            " max_body_bytes, max_connections, max_connections_per_address, port, tls_cert, tls_key",
+            " max_body_bytes, max_connections, max_connections_per_address, port, tls_cert,"
+            " tls_key",
         ),
         ("[servr]\nport = 1", "config.toml: no such section: [servr]; did you mean server?"),
         (
