@@ -98,7 +98,7 @@ class ServerSettings(Section):
     cors_origins: CorsOrigins = ()
     max_body_bytes: Annotated[Whole, between(1, 1024 * MIB, of=" of bytes")] = 5 * MIB
     max_connections: Annotated[Whole, between(1, 100_000)] = 4000
-    max_connections_per_address: Annotated[Whole, between(1, 100_000)] = 1000
+    max_connections_per_address: Annotated[Whole, between(1, 100_000)] = 3000
     tls_cert: OptionalFile = None
     tls_key: OptionalFile = None
 

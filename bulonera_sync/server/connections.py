@@ -30,6 +30,8 @@ HEAD_SECONDS = 15.0
 TRANSFER_SECONDS = 30.0
 BYTES_PER_SECOND = 8 * 1024
 HANDSHAKE_SECONDS = 10.0
+# Tills ask as soon as they have connected; so long after it they do not give way.
+TO_ASK_SECONDS = 1.0
 # Who is turned away is given a moment to read it; beyond so many at once, none.
 TURNED_AWAY_SECONDS = 1.0
 MAX_TURNED_AWAY = 200
@@ -46,19 +48,24 @@ class _Waiting:
     """Connections that wait for a request, in the order in which they may be closed for others."""
 
     def __init__(self) -> None:
-        # Tills ask at once when they connect: what has never asked goes before what once did.
-        self._new: OrderedDict[Connection, None] = OrderedDict()
-        self._kept: OrderedDict[Connection, None] = OrderedDict()
+        # Each with the time since when it waits.
+        self._new: OrderedDict[Connection, float] = OrderedDict()
+        self._kept: OrderedDict[Connection, float] = OrderedDict()
 
-    def add(self, connection: "Connection", *, has_asked: bool) -> None:
-        (self._kept if has_asked else self._new)[connection] = None
+    def add(self, connection: "Connection", now: float, *, has_asked: bool) -> None:
+        (self._kept if has_asked else self._new)[connection] = now
 
     def remove(self, connection: "Connection") -> None:
         self._new.pop(connection, None)
         self._kept.pop(connection, None)
 
-    def first(self) -> "Connection | None":
-        return next(iter(self._new), None) or next(iter(self._kept), None)
+    def first(self, now: float) -> "Connection | None":
+        """Return who has waited longest: of those that never asked, then of those that once did."""
+        new, since = next(iter(self._new.items()), (None, now))
+        # Those that connect at once would else close one another before any could ask.
+        if now - since > TO_ASK_SECONDS:
+            return new
+        return next(iter(self._kept), new)
 
 
 class Connections:
@@ -74,34 +81,34 @@ class Connections:
         self._turned_away: set[Connection] = set()
         self._refused = 0
 
-    def admit(self, connection: "Connection") -> bool:
+    def admit(self, connection: "Connection", now: float) -> bool:
         """Take a new connection in, in the place of a waiting one if need be; or return False."""
         address = connection.address
         if len(self._open.get(address, ())) >= self._most_of_an_address:
-            if not self._make_room(self._waiting_by_address[address]):
+            if not self._make_room(self._waiting_by_address[address], now):
                 return False
-        elif self._count >= self._most and not self._make_room(self._waiting):
+        elif self._count >= self._most and not self._make_room(self._waiting, now):
             return False
         self._open.setdefault(address, set()).add(connection)
         self._waiting_by_address.setdefault(address, _Waiting())
         self._count += 1
-        self.waits(connection, has_asked=False)
+        self.waits(connection, now, has_asked=False)
         return True
 
-    def _make_room(self, waiting: _Waiting) -> bool:
-        oldest = waiting.first()
+    def _make_room(self, waiting: _Waiting, now: float) -> bool:
+        oldest = waiting.first(now)
         if oldest is None:
             return False
         self.forget(oldest)
         oldest.force_close()
         return True
 
-    def waits(self, connection: "Connection", *, has_asked: bool) -> None:
+    def waits(self, connection: "Connection", now: float, *, has_asked: bool) -> None:
         """From now on this connection waits for a request."""
         mine = self._waiting_by_address.get(connection.address)
         if mine is not None and connection in self._open[connection.address]:
-            mine.add(connection, has_asked=has_asked)
-            self._waiting.add(connection, has_asked=has_asked)
+            mine.add(connection, now, has_asked=has_asked)
+            self._waiting.add(connection, now, has_asked=has_asked)
 
     def works(self, connection: "Connection") -> None:
         """From now on this connection has a request."""
@@ -163,10 +170,11 @@ class Connection(RequestHandler):
         assert isinstance(transport, asyncio.Transport)
         self._wire = transport
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
-        if not self._connections.admit(self):
+        now = self._loop.time()
+        if not self._connections.admit(self, now):
             self._turn_away(transport)
             return
-        self._head_since = self._loop.time()
+        self._head_since = now
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -206,7 +214,7 @@ class Connection(RequestHandler):
             return await super()._handle_request(*request)
         finally:
             if not self._messages:
-                self._connections.waits(self, has_asked=True)
+                self._connections.waits(self, self._loop.time(), has_asked=True)
 
     def cut_if_slow(self, now: float) -> bool:
         """Cut a connection that is beyond a deadline, with an answer where one can be read."""

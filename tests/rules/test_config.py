@@ -71,7 +71,7 @@ def test_without_a_file_and_variables_the_defaults_are_in_force(load: Load) -> N
         cors_origins=(),
         max_body_bytes=5_242_880,
         max_connections=4000,
-        max_connections_per_address=1000,
+        max_connections_per_address=3000,
         tls_cert=None,
         tls_key=None,
     )

@@ -97,6 +97,7 @@ def start_limited(store_url: str, monkeypatch: pytest.MonkeyPatch) -> StartLimit
     monkeypatch.setattr(connections, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(connections, "TRANSFER_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "TO_ASK_SECONDS", 0)
 
     @asynccontextmanager
     async def start(**server: object) -> AsyncIterator[Daemon]:
@@ -240,6 +241,23 @@ async def test_who_has_never_asked_gives_way_before_who_once_did(
             assert (await till.answer())[0] == 200
 
 
+async def test_who_has_just_come_may_ask_before_it_gives_way(
+    start_limited: StartLimited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TO_ASK_SECONDS", 60)
+    async with start_limited(max_connections=10) as daemon, lines(daemon, 10) as former:
+        for line in former:
+            await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await line.answer()
+
+        async with lines(daemon, 5) as newer:
+            for line in newer:
+                await line.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+            assert [(await line.answer())[0] for line in newer] == [200] * 5
+            assert [await line.rest() for line in former[:5]] == [b""] * 5
+
+
 @pytest.mark.parametrize("key", ["max_connections", "max_connections_per_address"])
 async def test_where_all_are_busy_a_new_one_is_told_to_come_again(
     start_limited: StartLimited, monkeypatch: pytest.MonkeyPatch, key: str
@@ -287,3 +305,15 @@ async def test_honest_uploads_all_succeed_beside_the_idle_and_the_slow(
             await asyncio.gather(*drips)
 
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_who_is_cut_is_counted_in_the_log(
+    limited: Daemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with lines(limited, 3) as silent:
+        for line in silent:
+            await line.rest()
+
+    records = [each for each in caplog.records if each.message == "Slow connections cut"]
+    assert sum(each.__dict__["count"] for each in records) == 3
+    assert {each.__dict__["address"] for each in records} == {"127.0.0.1"}
