@@ -91,6 +91,8 @@ class ServerSettings(Section):
     port: Annotated[Whole, between(0, 65_535)] = 8000
     cors_origins: CorsOrigins = ()
     max_body_bytes: Annotated[Whole, between(1, 1024 * MIB, of=" of bytes")] = 5 * MIB
+    max_connections: Annotated[Whole, between(1, 100_000)] = 4000
+    max_connections_per_address: Annotated[Whole, between(1, 100_000)] = 3000
     tls_cert: OptionalFile = None
     tls_key: OptionalFile = None
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from bulonera_sync.errors import NotFoundError, SchemaError, StoreUnavailableError
 from bulonera_sync.server import answers
+from bulonera_sync.server.connections import SlowBodyError
 from bulonera_sync.server.guard import rate_limit_headers
 from bulonera_sync.server.keys import GRANT
 from bulonera_sync.server.requests import RefusedRequest
@@ -44,11 +45,20 @@ async def _answered(
         return unavailable(request, error)
     except web.HTTPException as error:
         return _plain(request, error)
+    except SlowBodyError:
+        return _too_slow()
     except (web.RequestPayloadError, ConnectionError):
         # Torn on the way: there is hardly anyone left to tell.
         return answers.detail("The request's body did not arrive.", HTTPStatus.BAD_REQUEST)
     except Exception as error:  # noqa: BLE001 - the last resort: a 500 with an id for the log
         return _unexpected(request, error)
+
+
+def _too_slow() -> web.Response:
+    text = "The request's body came too slowly. Send it again."
+    response = answers.detail(text, HTTPStatus.REQUEST_TIMEOUT)
+    response.force_close()
+    return response
 
 
 def unavailable(request: web.Request, error: Exception) -> web.Response:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -14,6 +15,7 @@ from bulonera_sync.errors import RefusedError
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
 from bulonera_sync.server.app import make_app
+from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
 from bulonera_sync.server.schedule import running_jobs
 
 # aiohttp waits for begun requests up to twice this long; the whole stop has 10 s.
@@ -27,8 +29,8 @@ GC_THRESHOLDS = (100_000, 50, 1_000)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class JsonProtocol(RequestHandler):
-    """aiohttp's connection, but what it can't even parse is refused in JSON too."""
+class JsonProtocol(Connection):
+    """Our connection, and what it can't even parse is refused in JSON too."""
 
     def data_received(self, data: bytes) -> None:
         """Take the rest of the request that is being handled, even while the server stops.
@@ -64,7 +66,8 @@ def _reason(status: int) -> str:
 class JsonServer(web.Server):
     """aiohttp's server with our protocol for its connections."""
 
-    def __init__(self, made: web.Server) -> None:
+    def __init__(self, made: web.Server, connections: Connections) -> None:
+        self._admitted = connections
         super().__init__(
             _always_json(made.request_handler),
             request_factory=made.request_factory,
@@ -73,7 +76,7 @@ class JsonServer(web.Server):
         )
 
     def __call__(self) -> RequestHandler:
-        return JsonProtocol(self, loop=self._loop, **self._kwargs)
+        return JsonProtocol(self, connections=self._admitted, loop=self._loop, **self._kwargs)
 
 
 def _always_json(handle: _Handler) -> _Handler:
@@ -91,8 +94,12 @@ def _always_json(handle: _Handler) -> _Handler:
 class Runner(web.AppRunner):
     """aiohttp's runner with our server."""
 
+    def __init__(self, app: web.Application, connections: Connections, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._connections = connections
+
     async def _make_server(self) -> web.Server:
-        return JsonServer(await super()._make_server())
+        return JsonServer(await super()._make_server(), self._connections)
 
 
 @asynccontextmanager
@@ -103,8 +110,12 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     address can't be listened on.
     """
     settings = gateway.settings.server
+    connections = Connections(
+        fitting(settings.max_connections), settings.max_connections_per_address
+    )
     runner = Runner(
         make_app(gateway),
+        connections,
         access_log=None,
         auto_decompress=False,
         handler_cancellation=False,
@@ -117,9 +128,10 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     try:
         async with running_jobs(gateway):
             tls = _tls_context(gateway)
-            site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
+            site = Site(runner, settings.host, settings.port, ssl_context=tls)
             await _listen(site, settings.host, settings.port)
-            yield _address(runner, is_tls=tls is not None)
+            with sweeping(connections):
+                yield _address(runner, is_tls=tls is not None)
     finally:
         gc.set_threshold(*thresholds)
         await runner.cleanup()

@@ -6,9 +6,11 @@ Each browser has a home of its own: no cache, no cookie, no certificate but thos
 import asyncio
 import base64
 import os
+import re
 import shutil
+import signal
 import subprocess
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -219,38 +221,40 @@ async def browsing(
         "about:blank",
         env={**os.environ, "HOME": str(home), "XDG_DATA_HOME": str(home / ".local/share")},
         stdout=DEVNULL,
-        stderr=DEVNULL,
+        stderr=PIPE,
         # A browser is many processes; they end together.
         start_new_session=True,
     )
     try:
         async with (
             ClientSession() as http,
-            http.ws_connect(await _debugger(profile), max_msg_size=0) as socket,
+            http.ws_connect(await _debugger(process), max_msg_size=0) as socket,
         ):
             line = DevTools(socket)
             listening = asyncio.create_task(line.listen())
+            draining = asyncio.create_task(process.communicate())
             yield Browser(line)
             await line.tell("Browser.close")
-            await listening
+            await asyncio.wait((listening, draining))
     finally:
         await _ended(process)
 
 
-async def _debugger(profile: Path) -> str:
-    """Return the address of the browser's own DevTools once it has written it down."""
-    note = profile / "DevToolsActivePort"
+async def _debugger(process: Process) -> str:
+    """Return the address of the browser's own DevTools, which it tells when it is ready."""
+    assert process.stderr is not None
     async with asyncio.timeout(SECONDS):
-        while not (note.exists() and note.read_text().count("\n")):  # noqa: ASYNC110 - another program's
-            await asyncio.sleep(0.02)
-    port, path = note.read_text().splitlines()
-    return f"ws://127.0.0.1:{port}{path}"
+        async for line in process.stderr:
+            found = re.search(r"DevTools listening on (ws://\S+)", line.decode())
+            if found:
+                return found[1]
+    raise BrowserError("the browser ended before it was ready")
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+async def _ended(process: Process) -> None:
     try:
         async with asyncio.timeout(5):
-            await process.wait()
+            await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()

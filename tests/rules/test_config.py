@@ -70,6 +70,8 @@ def test_without_a_file_and_variables_the_defaults_are_in_force(load: Load) -> N
         port=8000,
         cors_origins=(),
         max_body_bytes=5_242_880,
+        max_connections=4000,
+        max_connections_per_address=3000,
         tls_cert=None,
         tls_key=None,
     )
@@ -305,6 +307,8 @@ def test_a_host_is_an_address_or_a_name(host: str) -> None:
         ("server", "cors_origins", [1]),
         ("server", "cors_origins", "[1"),
         ("server", "max_body_bytes", 0),
+        ("server", "max_connections", 0),
+        ("server", "max_connections_per_address", 0),
         ("server", "tls_cert", "/"),
         ("sync", "throttle", "50"),
         ("sync", "throttle", "0/hour"),
@@ -399,7 +403,8 @@ def test_a_wrong_store_is_refused_without_showing_it(refuse: Refuse, url: str) -
         (
             "[server]\n'a\\nb' = 1",
             "config.toml: no such setting: [server] a\\nb; there are cors_origins, host,"
-            " max_body_bytes, port, tls_cert, tls_key",
+            " max_body_bytes, max_connections, max_connections_per_address, port, tls_cert,"
+            " tls_key",
         ),
         ("[servr]\nport = 1", "config.toml: no such section: [servr]; did you mean server?"),
         (
