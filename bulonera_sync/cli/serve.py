@@ -90,7 +90,10 @@ async def _serve_until_told(settings: "Settings", log: "Log", greet: "Greet") ->
     from bulonera_sync.server.runner import serving
 
     stop = Stop()
-    async with open_prepared(settings) as gateway, serving(gateway) as address:
+    async with (
+        open_prepared(settings) as gateway,
+        serving(gateway, log_lines_lost=lambda: log.lost) as address,
+    ):
         logger.info("Gateway started", extra={"address": address, "version": __version__})
         await _warn_of_log(settings, log)
         await greet(gateway, address)

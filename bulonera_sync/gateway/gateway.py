@@ -128,21 +128,21 @@ class Gateway(Accounts, Throttles, Imports, Support):
         self.when_due()
         return results
 
-    async def retry_due(self) -> int:
-        """Judge a batch of what is due, as at its upload; return how many there were."""
+    async def retry_due(self) -> list[Outcome]:
+        """Judge a batch of what is due, as at its upload; return what became of them."""
         now = self._clock()
 
         async def is_any_due(session: Session) -> bool:
             return await sales.is_any_due(session, now=now)
 
         if not await self._store.read(is_any_due):
-            return 0
+            return []
         try:
             submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_all))
         except StatementRefusedError:
             submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_each))
         log_outcomes(submissions, outcomes)
-        return len(outcomes)
+        return outcomes
 
     def _retrying(self, now: datetime, take: uploads.Take) -> Work[_Taken]:
         # Claimed and judged in one transaction: killed in the middle, all of it is due again.

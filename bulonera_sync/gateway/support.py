@@ -1,6 +1,6 @@
 """Use cases of who looks after the gateway: how it stands, what lies in quarantine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bulonera_sync.errors import NotFoundError
 from bulonera_sync.gateway.doors import Door
@@ -48,6 +48,15 @@ class Support(Door):
             return await statistics.standing(session, now=now)
 
         return await self._store.read(stand)
+
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes wait for their turn."""
+        return self._store.writer.waiting
+
+    def watch_writes(self, watch: Callable[[float, int], None]) -> None:
+        """Have `watch` called after every transaction: its seconds, how many writes it held."""
+        self._store.writer.watch = watch
 
     async def size_bytes(self) -> int:
         """Return how much disk the database takes."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from bulonera_sync.gateway import Gateway
-from bulonera_sync.server import cors, health, mending, pages, sync
+from bulonera_sync.server import cors, health, mending, metrics, pages, sync
 from bulonera_sync.server.guard import Handler, guarded
 from bulonera_sync.server.keys import BAD_TOKENS, GATEWAY
 from bulonera_sync.server.middleware import answer_errors, method_not_allowed
@@ -27,19 +27,24 @@ SYNC_ROUTES: Mapping[str, Mapping[str, Handler]] = {
 OPEN_ROUTES: Mapping[str, Handler] = {
     "/healthz": health.healthz,
     "/readyz": health.readyz,
+    "/metrics": metrics.metrics,
     "/api/schema": pages.schema,
     "/api/docs": pages.docs,
     "/api/docs/{file}": pages.asset,
 }
 
 
-def make_app(gateway: Gateway) -> web.Application:
+def make_app(
+    gateway: Gateway, log_lines_lost: metrics.Lost = metrics.nothing_lost
+) -> web.Application:
     """Return the application that serves an open gateway."""
     settings = gateway.settings.server
     app = web.Application(middlewares=[answer_errors], client_max_size=settings.max_body_bytes)
     if settings.cors_origins:
         app.middlewares.insert(0, cors.for_origins(settings.cors_origins))
+    app.middlewares.insert(0, metrics.count_requests)
     app[GATEWAY] = gateway
+    app[metrics.METRICS] = metrics.Metrics(gateway, log_lines_lost)
     app[BAD_TOKENS] = BadTokens()
     app[pages.PAGES] = pages.Pages(gateway.settings)
     for path, handlers in SYNC_ROUTES.items():

@@ -339,7 +339,7 @@ class MovedEdit(TypedDict):
 
     status: Literal["error"]
     error: str
-    code: Literal["stale_version"]
+    code: Literal["stale_version", "stored_damaged"]
     sale: SaleForm
 
 

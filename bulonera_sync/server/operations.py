@@ -406,6 +406,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         replies={200: Reply("It is up.", (forms.Health,), {"up": examples.OK})},
         is_open=True,
     ),
+    ("/metrics", "get"): Operation(
+        name="metrics",
+        tag="Gateway",
+        summary="Figures for Prometheus",
+        description="In Prometheus' text format; nothing of a sale's content.",
+        replies={200: Reply("The figures.", (str,), media_type="text/plain")},
+        is_open=True,
+    ),
     ("/readyz", "get"): Operation(
         name="readyz",
         tag="Gateway",

@@ -16,6 +16,7 @@ from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
 from bulonera_sync.server.app import make_app
 from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
+from bulonera_sync.server.metrics import METRICS, Lost, nothing_lost
 from bulonera_sync.server.schedule import running_jobs
 
 # aiohttp waits for begun requests up to twice this long; the whole stop has 10 s.
@@ -103,7 +104,7 @@ class Runner(web.AppRunner):
 
 
 @asynccontextmanager
-async def serving(gateway: Gateway) -> AsyncIterator[str]:
+async def serving(gateway: Gateway, *, log_lines_lost: Lost = nothing_lost) -> AsyncIterator[str]:
     """Serve an open gateway where it is configured to; yields its address.
 
     At the end new requests are refused and begun ones end. Raises `RefusedError` when the
@@ -113,8 +114,9 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     connections = Connections(
         fitting(settings.max_connections), settings.max_connections_per_address
     )
+    app = make_app(gateway, log_lines_lost)
     runner = Runner(
-        make_app(gateway),
+        app,
         connections,
         access_log=None,
         auto_decompress=False,
@@ -126,7 +128,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     thresholds = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        async with running_jobs(gateway):
+        async with running_jobs(gateway, app[METRICS].count_attempts):
             tls = _tls_context(gateway)
             site = Site(runner, settings.host, settings.port, ssl_context=tls)
             await _listen(site, settings.host, settings.port)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bulonera_sync.gateway import Gateway, nobody_listens
+from bulonera_sync.outcomes import Outcome
 
 logger = logging.getLogger("bulonera_sync")
 
@@ -23,10 +24,15 @@ RETRIES_SECONDS = 2
 UPLOADS_SHARE = 3
 LONGEST_PAUSE = 0.5
 
+Judged = Callable[[Sequence[Outcome]], None]
+
 
 @asynccontextmanager
-async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
-    """Run the jobs while the block runs; a job begun at its end is waited for."""
+async def running_jobs(gateway: Gateway, judged: Judged) -> AsyncIterator[None]:
+    """Run the jobs while the block runs; a job begun at its end is waited for.
+
+    `judged` is told what became of every batch of retries.
+    """
     scheduler = AsyncIOScheduler(
         timezone="UTC",
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -36,7 +42,7 @@ async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
         _job("keep allowances", gateway.keep_allowances, begun),
         IntervalTrigger(seconds=ALLOWANCES_SECONDS),
     )
-    retries = DueRetries(gateway)
+    retries = DueRetries(gateway, judged)
     turn = scheduler.add_job(
         _job("retry what is due", retries.run, begun), IntervalTrigger(seconds=RETRIES_SECONDS)
     )
@@ -56,8 +62,9 @@ async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
 class DueRetries:
     """Judges what is due, a batch at a time, until nothing is; uploads come in between."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, judged: Judged) -> None:
         self._gateway = gateway
+        self._judged = judged
         self._is_running = False
         self._is_asked = False
         self._is_stopped = False
@@ -69,8 +76,9 @@ class DueRetries:
             while True:
                 self._is_asked = False
                 begun = monotonic()
-                judged = await self._gateway.retry_due()
-                if self._is_stopped or not (judged or self._is_asked):
+                outcomes = await self._gateway.retry_due()
+                self._judged(outcomes)
+                if self._is_stopped or not (outcomes or self._is_asked):
                     return
                 await asyncio.sleep(min((monotonic() - begun) * UPLOADS_SHARE, LONGEST_PAUSE))
         finally:

@@ -109,9 +109,7 @@ class PostgresSession:
             return
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
-            await self._connection.executemany(
-                compiled.sql, [compiled.bind(row) for row in rows]
-            )
+            await self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -139,7 +137,7 @@ class PostgresStore:
         self._readers = readers
         self._touching = touching
         self._writing: asyncpg.Connection[Any] | None = None
-        self._writer = Writer(self._transact)
+        self.writer = Writer(self._transact)
         self.touching = self
 
     @classmethod
@@ -183,10 +181,10 @@ class PostgresStore:
             await self._touching.release(connection)
 
     async def write(self, work: Work[T], /) -> T:
-        return await self._writer.submit(work)
+        return await self.writer.submit(work)
 
     async def write_jointly(self, joint: Joint[P, T], part: P, /, *, weight: int) -> T:
-        return await self._writer.submit_jointly(joint, part, weight=weight)
+        return await self.writer.submit_jointly(joint, part, weight=weight)
 
     async def _transact(self, work: Work[Any]) -> Any:
         if self._writing is None or self._writing.is_closed():
@@ -200,7 +198,7 @@ class PostgresStore:
             raise
 
     async def close(self) -> None:
-        await self._writer.close()
+        await self.writer.close()
         if self._writing is not None:
             self._writing.terminate() if self._writing.is_closed() else await self._writing.close()
         await self._readers.close()

@@ -52,6 +52,18 @@ class Touching(Protocol):
         ...
 
 
+class Watched(Protocol):
+    """A writer as whoever watches it sees it."""
+
+    # Called after every transaction with its seconds and how many units of work it held.
+    watch: Callable[[float, int], None]
+
+    @property
+    def waiting(self) -> int:
+        """How many units of work wait for their turn."""
+        ...
+
+
 class Store(Protocol):
     """An open database."""
 
@@ -73,6 +85,11 @@ class Store(Protocol):
 
         `weight` says how many sales the part is, for small ones not to wait behind large ones.
         """
+        ...
+
+    @property
+    def writer(self) -> "Watched":
+        """The one that writes, to be watched."""
         ...
 
     async def check(self) -> None:

@@ -250,7 +250,7 @@ class SqliteStore:
         self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         for connection in reading:
             self._idle.put_nowait(connection)
-        self._writer = Writer(self._transact)
+        self.writer = Writer(self._transact)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
@@ -294,10 +294,10 @@ class SqliteStore:
             await connection.close()
 
     async def write(self, work: Work[T], /) -> T:
-        return await self._writer.submit(work)
+        return await self.writer.submit(work)
 
     async def write_jointly(self, joint: Joint[P, T], part: P, /, *, weight: int) -> T:
-        return await self._writer.submit_jointly(joint, part, weight=weight)
+        return await self.writer.submit_jointly(joint, part, weight=weight)
 
     async def _transact(self, work: Work[Any]) -> Any:
         if self._writing is None:
@@ -312,6 +312,6 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
-        await self._writer.close()
+        await self.writer.close()
         for connection in (*self._reading, *([self._writing] if self._writing else [])):
             await connection.close()

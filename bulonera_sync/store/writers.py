@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from bulonera_sync.errors import StoreUnavailableError
@@ -31,6 +32,10 @@ class _Job:
     joint: "tuple[Joint[Any, Any], Any] | None" = None
 
 
+def nobody_watches(seconds: float, units: int) -> None:
+    """Writes are written all the same."""
+
+
 class Writer:
     """Writes what was submitted, shielded from whoever waits for it, each of it or none."""
 
@@ -39,6 +44,8 @@ class Writer:
         self._jobs: deque[_Job] = deque()
         self._has_come = asyncio.Event()
         self._is_closing = False
+        # Told of every transaction: how many seconds it took, how many units of work it held.
+        self.watch: Callable[[float, int], None] = nobody_watches
         self._task = asyncio.create_task(self._run(), name="store-writer")
 
     @property
@@ -81,7 +88,7 @@ class Writer:
 
     async def _write(self, group: Sequence[_Job]) -> None:
         try:
-            results = await self._transact(_together(group))
+            results = await self._watched(group)
         except asyncio.CancelledError:
             for job in group:
                 job.future.cancel()
@@ -93,6 +100,13 @@ class Writer:
         else:
             for job, result in zip(group, results, strict=True):
                 job.future.set_result(result)
+
+    async def _watched(self, group: Sequence[_Job]) -> Any:
+        begun = perf_counter()
+        try:
+            return await self._transact(_together(group))
+        finally:
+            self.watch(perf_counter() - begun, len(group))
 
     async def _part(self, group: Sequence[_Job], error: Exception) -> None:
         """Find whose failure it was: nothing of the transaction counts, so each has its own."""

@@ -44,7 +44,7 @@ async def step(gateway: Gateway) -> int:
     """Let the worker do all that is due now; return how many sales it judged."""
     judged = 0
     while done := await gateway.retry_due():
-        judged += done
+        judged += len(done)
     return judged
 
 
