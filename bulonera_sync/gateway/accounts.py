@@ -37,7 +37,7 @@ class Accounts(Door):
         async def find(session: Session) -> User | None:
             return await users.find_by_token(session, digest)
 
-        return await self._store.read(find)
+        return await self._store.glance(find)
 
     async def find_account(self, username: str) -> Account:
         """Return the account of this name; raises `NotFoundError`."""
@@ -45,7 +45,7 @@ class Accounts(Door):
         async def find(session: Session) -> Account:
             return await account_named(session, username)
 
-        return await self._store.read(find)
+        return await self._store.glance(find)
 
     async def list_accounts(self) -> list[Account]:
         return await self._store.read(users.list_accounts)

@@ -135,7 +135,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
         async def is_any_due(session: Session) -> bool:
             return await sales.is_any_due(session, now=now)
 
-        if not await self._store.read(is_any_due):
+        if not await self._store.glance(is_any_due):
             return []
         try:
             submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_all))
@@ -214,7 +214,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
                 limit=limit,
             )
 
-        return await self._store.read(page)
+        return await self._store.look_up(page)
 
     async def find_sale(self, user: User, key: int | str) -> FoundSale:
         """Return the sale of this id, local_id or number; another's raises `NotFoundError` too."""
@@ -225,7 +225,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
             names = await users.usernames(session)
             return FoundSale(sale, names[sale.user_id], base)
 
-        found = await self._store.read(find)
+        found = await self._store.look_up(find)
         log_damage([found.sale])
         return replace(found, sale=as_told(found.sale))
 
@@ -235,7 +235,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
         async def find(session: Session) -> dict[str, Sale]:
             return await sales.find_by_local_ids(session, local_ids)
 
-        found = await self._store.read(find)
+        found = await self._store.look_up(find)
         log_damage(found.values())
         return {key: as_told(sale) for key, sale in found.items() if user.may_see(sale)}
 

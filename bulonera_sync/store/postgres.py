@@ -151,10 +151,22 @@ class PostgresStore:
         return store
 
     async def read(self, work: Work[T], /) -> T:
+        async with self._reader() as connection:
+            return await _transact(connection, _BEGIN_READ, work)
+
+    look_up = read
+
+    async def glance(self, work: Work[T], /) -> T:
+        # BEGIN and COMMIT are a round trip each, as the statement is.
+        async with self._reader() as connection:
+            return await work(PostgresSession(connection))
+
+    @asynccontextmanager
+    async def _reader(self) -> "AsyncIterator[Connection]":
         with told_apart():
             connection = await self._readers.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
         try:
-            return await _transact(connection, _BEGIN_READ, work)
+            yield connection
         finally:
             await self._readers.release(connection)
 

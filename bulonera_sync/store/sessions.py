@@ -71,6 +71,14 @@ class Store(Protocol):
         """Run a unit of work that only reads, on one consistent snapshot."""
         ...
 
+    async def look_up(self, work: Work[T], /) -> T:
+        """Do as `read` with a unit that reads a few rows, which is not worth a thread's turn."""
+        ...
+
+    async def glance(self, work: Work[T], /) -> T:
+        """Do as `look_up` with a unit of one statement, which needs no snapshot."""
+        ...
+
     async def write(self, work: Work[T], /) -> T:
         """Run a unit of work in a transaction; return after its COMMIT.
 
