@@ -73,8 +73,22 @@ async def _greet(gateway: "Gateway", address: str) -> None:
 def _run(settings: "Settings", greet: "Greet") -> None:
     from bulonera_sync.logs import open_log
 
-    with _alone(settings.store), open_log(settings.log) as log, suppress(asyncio.CancelledError):
-        asyncio.run(_serve_until_told(settings, log, greet))
+    with (
+        _alone(settings.store),
+        open_log(settings.log) as log,
+        suppress(asyncio.CancelledError),
+        asyncio.Runner(loop_factory=_loop_factory()) as runner,
+    ):
+        runner.run(_serve_until_told(settings, log, greet))
+
+
+def _loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
+    """Return the faster loop's where the extra `fast` is installed, else Python's own (None)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _alone(store: "StoreSettings") -> AbstractContextManager[None]:
@@ -87,6 +101,7 @@ def _alone(store: "StoreSettings") -> AbstractContextManager[None]:
 
 async def _serve_until_told(settings: "Settings", log: "Log", greet: "Greet") -> None:
     from bulonera_sync.cli.stops import Stop
+    from bulonera_sync.cli.supervisors import Supervisor
     from bulonera_sync.server.runner import serving
 
     stop = Stop()
@@ -94,10 +109,13 @@ async def _serve_until_told(settings: "Settings", log: "Log", greet: "Greet") ->
         open_prepared(settings) as gateway,
         serving(gateway, log_lines_lost=lambda: log.lost) as address,
     ):
-        logger.info("Gateway started", extra={"address": address, "version": __version__})
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        started = {"address": address, "version": __version__, "loop": loop}
+        logger.info("Gateway started", extra=started)
         await _warn_of_log(settings, log)
         await greet(gateway, address)
-        await stop.wait()
+        async with Supervisor.of().watching(gateway.beat, status=address):
+            await stop.wait()
         logger.info("Gateway stops: begun requests end")
     logger.info("Gateway stopped")
 
