@@ -99,6 +99,7 @@ class ServerSettings(Section):
     max_body_bytes: Annotated[Whole, between(1, 1024 * MIB, of=" of bytes")] = 5 * MIB
     tls_cert: OptionalFile = None
     tls_key: OptionalFile = None
+    tls_folder: File = Path("tls")
 
     @model_validator(mode="after")
     def _has_both_tls_files(self) -> Self:

@@ -12,12 +12,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bulonera_sync.gateway import Gateway, nobody_listens
+from bulonera_sync.server.certificates import ServedCertificate
 
 logger = logging.getLogger("bulonera_sync")
 
 ALLOWANCES_SECONDS = 1
 # A retry asked for elsewhere, by another gateway or the command line, waits no longer than this.
 RETRIES_SECONDS = 2
+# A renewal by the command line, a new address or a replaced file waits no longer than this.
+CERTIFICATE_SECONDS = 5
 # After a batch of retries the writer is the uploads' for so many times as long: an import that
 # heals thousands must not slow the tills down.
 UPLOADS_SHARE = 3
@@ -25,7 +28,9 @@ LONGEST_PAUSE = 0.5
 
 
 @asynccontextmanager
-async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
+async def running_jobs(
+    gateway: Gateway, certificate: ServedCertificate | None = None
+) -> AsyncIterator[None]:
     """Run the jobs while the block runs; a job begun at its end is waited for."""
     scheduler = AsyncIOScheduler(
         timezone="UTC",
@@ -41,6 +46,11 @@ async def running_jobs(gateway: Gateway) -> AsyncIterator[None]:
         _job("retry what is due", retries.run, begun), IntervalTrigger(seconds=RETRIES_SECONDS)
     )
     gateway.when_due = lambda: retries.ask(turn)
+    if certificate is not None:
+        scheduler.add_job(
+            _job("renew the certificate", certificate.follow, begun),
+            IntervalTrigger(seconds=CERTIFICATE_SECONDS),
+        )
     scheduler.start()
     try:
         yield
