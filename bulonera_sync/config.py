@@ -100,6 +100,7 @@ class ServerSettings(Section):
     tls_cert: OptionalFile = None
     tls_key: OptionalFile = None
     tls_folder: File = Path("tls")
+    tls_page_port: Annotated[Whole, between(0, 65_535)] = 8001
 
     @model_validator(mode="after")
     def _has_both_tls_files(self) -> Self:

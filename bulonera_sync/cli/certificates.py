@@ -47,7 +47,15 @@ def init(
         )
         say(text)
     say(phrase("  Start the daemon again (bulonera-sync serve): it answers over HTTPS."))
-    say(phrase("  Install {file} on each tablet, and compare the fingerprint.", file=file))
+    port = settings.server.tls_page_port
+    say(
+        phrase(
+            "  Install {file} on each tablet (from http://ADDRESS:{port} while the daemon runs), "
+            "and compare the fingerprint.",
+            file=file,
+            port=port,
+        )
+    )
 
 
 @app.command()

@@ -24,7 +24,7 @@ class ServedCertificate:
 
     def __init__(self, certificate: Path, key: Path, *, own: Path | None = None) -> None:
         self._files = certificate, key
-        self._own = own
+        self.own = own
         self._stamps = self._look()
         self.context = _context()
         _load(self.context, self._files)
@@ -39,8 +39,8 @@ class ServedCertificate:
 
     def _prepare(self) -> bool:
         """Renew what is due; say whether the files changed to something that can be used."""
-        if self._own is not None:
-            _renew(self._own)
+        if self.own is not None:
+            _renew(self.own)
         stamps = self._look()
         if stamps == self._stamps:
             return False

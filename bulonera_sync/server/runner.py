@@ -14,6 +14,7 @@ from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
 from bulonera_sync.server.app import make_app
 from bulonera_sync.server.certificates import certificate_for
+from bulonera_sync.server.installing import offering
 from bulonera_sync.server.schedule import running_jobs
 
 # aiohttp waits for begun requests up to twice this long; the whole stop has 10 s.
@@ -102,7 +103,7 @@ async def serving(gateway: Gateway) -> AsyncIterator[str]:
     try:
         certificate = certificate_for(settings)
         context = certificate.context if certificate else None
-        async with running_jobs(gateway, certificate):
+        async with running_jobs(gateway, certificate), offering(settings, certificate):
             site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)
             await _listen(site, settings.host, settings.port)
             yield _address(runner, is_tls=context is not None)

@@ -379,7 +379,8 @@ def test_a_wrong_store_is_refused_without_showing_it(refuse: Refuse, url: str) -
         (
             "[server]\n'a\\nb' = 1",
             "config.toml: no such setting: [server] a\\nb; there are cors_origins, host,"
-            " max_body_bytes, port, tls_cert, tls_folder, tls_key",
+            " max_body_bytes, port, tls_cert, tls_folder, tls_key,"
+            " tls_page_port",
         ),
         ("[servr]\nport = 1", "config.toml: no such section: [servr]; did you mean server?"),
         (

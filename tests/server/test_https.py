@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Folder:
 @pytest.fixture
 async def secured(settings: Settings, folder: Folder) -> AsyncIterator[Gateway]:
     """An open gateway with certificates of its own."""
-    server = settings.server.model_copy(update={"tls_folder": folder.path})
+    server = settings.server.model_copy(update={"tls_folder": folder.path, "tls_page_port": 0})
     async with open_gateway(settings.model_copy(update={"server": server})) as opened:
         yield opened
 
