@@ -95,6 +95,8 @@ class ServerSettings(Section):
     max_connections_per_address: Annotated[Whole, between(1, 100_000)] = 3000
     tls_cert: OptionalFile = None
     tls_key: OptionalFile = None
+    tls_folder: File = Path("tls")
+    tls_page_port: Annotated[Whole, between(0, 65_535)] = 8001
 
     @model_validator(mode="after")
     def _has_both_tls_files(self) -> Self:

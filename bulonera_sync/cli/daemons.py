@@ -51,7 +51,13 @@ def ask(server: "ServerSettings") -> Health:
 def _address(server: "ServerSettings") -> str:
     host = _ANY.get(server.host, server.host)
     shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if server.tls_cert else 'http'}://{shown}:{server.port}"
+    return f"{'https' if _has_tls(server) else 'http'}://{shown}:{server.port}"
+
+
+def _has_tls(server: "ServerSettings") -> bool:
+    from bulonera_sync.tls.names import leaf_in
+
+    return server.tls_cert is not None or leaf_in(server.tls_folder).exists()
 
 
 def _trusting() -> ssl.SSLContext:

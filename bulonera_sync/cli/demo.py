@@ -57,7 +57,8 @@ def _made(folder: Path) -> Path:
 
 def _settings_in(settings: Settings, folder: Path) -> Settings:
     """Return the settings with this machine alone as the audience, and all data in the folder."""
-    server = settings.server.model_copy(update={"host": HOST, "tls_cert": None, "tls_key": None})
+    tls = {"tls_cert": None, "tls_key": None, "tls_folder": folder / "tls"}
+    server = settings.server.model_copy(update={"host": HOST, **tls})
     store = settings.store.model_copy(update={"url": f"sqlite:///{folder / DATABASE}"})
     log = settings.log.model_copy(update={"file": folder / "logs" / "sync.log"})
     _keep_settings(folder, server.port)

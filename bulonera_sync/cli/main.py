@@ -16,6 +16,7 @@ import typer
 from bulonera_sync import __version__
 from bulonera_sync.cli import (
     catalog,
+    certificates,
     configuration,
     conflicts,
     database,
@@ -83,6 +84,7 @@ app.add_typer(throttles.app, name="throttle")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(configuration.app, name="config")
+app.add_typer(certificates.app, name="tls")
 app.command()(configuration.init)
 
 

@@ -120,6 +120,13 @@ PHRASES = (
     # The server
     "can't listen on {address}: {reason}; stop what uses it, or choose another [server] host or "
     "port (serve --port N)",
+    # Certificates
+    "{file} is there already, and tablets may trust it; tls renew makes a new certificate under "
+    "it, --force a new authority that every tablet has to install anew",
+    "the authority has ended; tls init --force makes a new one",
+    "there is no {file}; bulonera-sync tls init makes it",
+    "{file} can't be written: {why}",
+    "{file} can't be used: {reason}",
     # The system's own
     "Address already in use",
     "Connection refused",

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,7 +14,9 @@ from bulonera_sync.errors import RefusedError
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
 from bulonera_sync.server.app import make_app
+from bulonera_sync.server.certificates import certificate_for
 from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
+from bulonera_sync.server.installing import offering
 from bulonera_sync.server.metrics import METRICS, Lost, nothing_lost
 from bulonera_sync.server.schedule import running_jobs
 
@@ -128,12 +129,14 @@ async def serving(gateway: Gateway, *, log_lines_lost: Lost = nothing_lost) -> A
     thresholds = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        async with running_jobs(gateway, app[METRICS].count_attempts):
-            tls = _tls_context(gateway)
-            site = Site(runner, settings.host, settings.port, ssl_context=tls)
+        certificate = certificate_for(settings)
+        context = certificate.context if certificate else None
+        jobs = running_jobs(gateway, app[METRICS].count_attempts, certificate)
+        async with jobs, offering(settings, certificate):
+            site = Site(runner, settings.host, settings.port, ssl_context=context)
             await _listen(site, settings.host, settings.port)
             with sweeping(connections):
-                yield _address(runner, is_tls=tls is not None)
+                yield _address(runner, is_tls=context is not None)
     finally:
         gc.set_threshold(*thresholds)
         await runner.cleanup()
@@ -148,18 +151,6 @@ async def _listen(site: web.TCPSite, host: str, port: int) -> None:
             f"can't listen on {host}:{port}: {reason}; stop what uses it, or choose another "
             f"[server] host or port (serve --port N)"
         ) from error
-
-
-def _tls_context(gateway: Gateway) -> ssl.SSLContext | None:
-    settings = gateway.settings.server
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except OSError as error:
-        raise RefusedError(f"[server] tls_cert and tls_key can't be used: {error}") from error
-    return context
 
 
 def _address(runner: web.AppRunner, *, is_tls: bool) -> str:

@@ -13,12 +13,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from bulonera_sync.gateway import Gateway, nobody_listens
 from bulonera_sync.outcomes import Outcome
+from bulonera_sync.server.certificates import ServedCertificate
 
 logger = logging.getLogger("bulonera_sync")
 
 ALLOWANCES_SECONDS = 1
 # A retry asked for elsewhere, by another gateway or the command line, waits no longer than this.
 RETRIES_SECONDS = 2
+# A renewal by the command line, a new address or a replaced file waits no longer than this.
+CERTIFICATE_SECONDS = 5
 # After a batch of retries the writer is the uploads' for so many times as long: an import that
 # heals thousands must not slow the tills down.
 UPLOADS_SHARE = 3
@@ -28,7 +31,9 @@ Judged = Callable[[Sequence[Outcome]], None]
 
 
 @asynccontextmanager
-async def running_jobs(gateway: Gateway, judged: Judged) -> AsyncIterator[None]:
+async def running_jobs(
+    gateway: Gateway, judged: Judged, certificate: ServedCertificate | None = None
+) -> AsyncIterator[None]:
     """Run the jobs while the block runs; a job begun at its end is waited for.
 
     `judged` is told what became of every batch of retries.
@@ -47,6 +52,11 @@ async def running_jobs(gateway: Gateway, judged: Judged) -> AsyncIterator[None]:
         _job("retry what is due", retries.run, begun), IntervalTrigger(seconds=RETRIES_SECONDS)
     )
     gateway.when_due = lambda: retries.ask(turn)
+    if certificate is not None:
+        scheduler.add_job(
+            _job("renew the certificate", certificate.follow, begun),
+            IntervalTrigger(seconds=CERTIFICATE_SECONDS),
+        )
     scheduler.start()
     try:
         yield

@@ -74,6 +74,7 @@ def test_without_a_file_and_variables_the_defaults_are_in_force(load: Load) -> N
         max_connections_per_address=3000,
         tls_cert=None,
         tls_key=None,
+        tls_folder=settings.log.file.parents[1] / "tls",
     )
     assert settings.sync == SyncSettings(
         throttle="50/hour",
@@ -404,7 +405,7 @@ def test_a_wrong_store_is_refused_without_showing_it(refuse: Refuse, url: str) -
             "[server]\n'a\\nb' = 1",
             "config.toml: no such setting: [server] a\\nb; there are cors_origins, host,"
             " max_body_bytes, max_connections, max_connections_per_address, port, tls_cert,"
-            " tls_key",
+            " tls_folder, tls_key, tls_page_port",
         ),
         ("[servr]\nport = 1", "config.toml: no such section: [servr]; did you mean server?"),
         (
