@@ -1,16 +1,19 @@
 """The figures for Prometheus: true, cheap to ask for, and no word of a sale."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
 
+import asyncpg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bulonera_sync.errors import StoreUnavailableError
+from bulonera_sync.server import metrics
 from tests.factories import make_sale
 from tests.http import Daemon
-from tests.store.databases import ON_SQLITE
+from tests.store.databases import ON_POSTGRES, ON_SQLITE
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
 
@@ -92,6 +95,25 @@ async def test_without_a_database_the_process_still_tells_of_itself(
     assert samples["bulonera_database_up", ()] == 0
     assert not [name for name, _ in samples if name == "bulonera_sales"]
     assert figure(samples, "process_resident_memory_bytes") > 0
+
+
+@ON_POSTGRES
+async def test_a_database_that_keeps_a_scrape_waiting_counts_as_down(
+    daemon: Daemon, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "ANSWER_SECONDS", 0.05)
+    locking = await asyncpg.connect(store_url)
+    try:
+        async with asyncio.timeout(10), locking.transaction():
+            await locking.execute("LOCK TABLE sales")
+            while_locked = await scrape(daemon)
+    finally:
+        await locking.close()
+    monkeypatch.undo()
+    afterwards = await scrape(daemon)
+
+    assert while_locked["bulonera_database_up", ()] == 0
+    assert afterwards["bulonera_database_up", ()] == 1
 
 
 @ON_SQLITE
