@@ -123,15 +123,16 @@ class PostgresServer:
     closes the server all the same, and one that is killed takes the server with it (the folder
     stays then).
 
-    `durable` puts the data on disk and syncs it, for tests that are about that. `binaries` is what
-    it runs: the given folder, or a copy where that is closed to the user that Postgres runs as.
+    `durable` puts the data on disk (below `place`, where one is named) and syncs it, for tests that
+    are about that. `binaries` is what it runs: the given folder, or a copy where that is closed to
+    the user that Postgres runs as.
     """
 
-    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
+    def __init__(self, binaries: Path, *, durable: bool = False, place: Path = DISK) -> None:
         self._account = _unprivileged_account()
         self._durable = durable
         self._folders = ExitStack()
-        self._home = self._make_folder(DISK if durable else _place_for_haste())
+        self._home = self._make_folder(place if durable else _place_for_haste())
         if self._account:
             os.chown(self._home, self._account["user"], self._account["group"])
         self.binaries = binaries

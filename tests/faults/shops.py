@@ -76,6 +76,8 @@ class Shop:
         """Sell no more; wait until every queue is empty, 30 s at most."""
         for client in self.clients:
             client.is_selling = False
+        if not self.running:
+            return
         _, waiting = await asyncio.wait(self.running, timeout=HEAL_SECONDS)
         for task in waiting:
             task.cancel()

@@ -1,18 +1,17 @@
 """`kill -9` at any instant, between the bytes too: what was answered is there, once."""
 
-import asyncio
-
-
-
-
-from pathlib import Path
-
-import pytest
-
 from tests.faults.conftest import OpenShop
 from tests.faults.scales import need, tries
+from tests.faults.scenarios import (
+    answered_to_nobody,
+    killed_at_a_write,
+    killed_at_random,
+    killed_between_two,
+    stopped_in_order,
+    torn,
+    undisturbed,
+)
 from tests.faults.shops import Shop, assert_kept
-from tests.faults.scenarios import killed_at_random, killed_between_two, stopped_in_order, undisturbed
 from tests.store.databases import ON_POSTGRES
 
 
@@ -26,6 +25,20 @@ async def test_kill_9_at_random_instants(shop: Shop) -> None:
 
 async def test_sigterm_in_the_middle_of_batches(shop: Shop) -> None:
     assert_kept(await stopped_in_order(shop, tries(30, 200)))
+
+
+async def test_killed_at_each_write_and_fsync_of_an_upload(shop: Shop) -> None:
+    need("strace", root=True)
+
+    assert_kept(await killed_at_a_write(shop, tries(60, 150)))
+
+
+async def test_torn_requests_and_answers(shop: Shop) -> None:
+    assert_kept(await torn(shop, tries(300, 2_000)))
+
+
+async def test_a_reset_instead_of_an_answer(shop: Shop) -> None:
+    assert_kept(await answered_to_nobody(shop, tries(100, 500)))
 
 
 @ON_POSTGRES

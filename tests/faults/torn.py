@@ -1,0 +1,97 @@
+"""Connections that end where they should not: cut in the request, cut in the answer, reset."""
+
+import asyncio
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from tests.factories import Json
+from tests.faults.ledgers import bytes_of
+from tests.http import SYNC
+
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+CUT_SHARE = 0.5
+
+
+def request_of(token: str, sales: list[Json]) -> bytes:
+    """Return the bytes of an upload."""
+    body = b'{"sales":[' + b",".join(map(bytes_of, sales)) + b"]}"
+    head = (
+        f"POST {SYNC}/upload/ HTTP/1.1\r\nHost: box\r\nAuthorization: Token {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def send_and_reset(port: int, token: str, sale: Json) -> None:
+    """Send a request whole, then reset the connection instead of reading the answer."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_of(token, [sale]))
+    await writer.drain()
+    # The daemon must have read it: a reset throws away what still waits in the socket.
+    await asyncio.sleep(0.02)
+    opened: socket.socket = writer.get_extra_info("socket")
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+    writer.transport.abort()
+
+
+class CuttingProxy:
+    """A proxy that cuts half of the connections after some bytes, of the request or the answer."""
+
+    def __init__(self, port: int, chance: random.Random) -> None:
+        self._port = port
+        self._chance = chance
+        self.cuts = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:
+            writer.transport.abort()
+            return
+        request_limit, answer_limit = self._limits()
+        ways = [
+            asyncio.create_task(self._pump(reader, back, request_limit)),
+            asyncio.create_task(self._pump(there, writer, answer_limit)),
+        ]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        for each in (back, writer):
+            each.transport.abort()
+
+    def _limits(self) -> tuple[int | None, int | None]:
+        if self._chance.random() > CUT_SHARE:
+            return None, None
+        if self._chance.random() < 0.5:
+            return self._chance.randint(0, 3_000), None
+        return None, self._chance.randint(0, 1_500)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+    ) -> None:
+        passed = 0
+        while data := await reader.read(65_536):
+            if limit is not None and passed + len(data) > limit:
+                writer.write(data[: limit - passed])
+                with suppress(ConnectionError):
+                    await writer.drain()
+                self.cuts += 1
+                raise ConnectionAbortedError
+            passed += len(data)
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def cutting_proxy(
+    port: int, chance: random.Random
+) -> AsyncIterator[tuple[int, CuttingProxy]]:
+    """A running proxy before this port, and the port of its own."""
+    proxy = CuttingProxy(port, chance)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], proxy
