@@ -3,7 +3,7 @@
 import gc
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -58,12 +58,27 @@ def _reason(status: int) -> str:
     return "Bad request: not readable as HTTP."
 
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _in_json(handler: Handler) -> Handler:
+    """Answer in JSON what aiohttp refuses before any middleware: an `Expect` it can't meet."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return answers.detail(error.reason, error.status)
+
+    return handle
+
+
 class JsonServer(web.Server):
     """aiohttp's server with our protocol for its connections."""
 
     def __init__(self, made: web.Server) -> None:
         super().__init__(
-            made.request_handler,
+            _in_json(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
