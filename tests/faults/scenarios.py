@@ -217,8 +217,7 @@ async def answered_to_nobody(shop: Shop, times: int) -> Verdict:
     sent = [a_sale(client.chance) for _ in range(times)]
     client.ledger.note_sent(sent)
     async with writers_turn_held(shop.store_url):
-        for sale in sent:
-            await send_and_reset(shop.box.port, client.token, sale)
+        await send_and_reset(shop.box.port, client.token, sent)
         # The daemon learns of the resets while everything waits.
         await asyncio.sleep(0.3)
     async with http_session() as http:

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from tests.factories import Json
 from tests.faults.ledgers import bytes_of
@@ -25,16 +26,31 @@ def request_of(token: str, sales: list[Json]) -> bytes:
     return head.encode() + body
 
 
-async def send_and_reset(port: int, token: str, sale: Json) -> None:
-    """Send a request whole, then reset the connection instead of reading the answer."""
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request_of(token, [sale]))
-    await writer.drain()
-    # The daemon must have read it: a reset throws away what still waits in the socket.
-    await asyncio.sleep(0.02)
-    opened: socket.socket = writer.get_extra_info("socket")
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
-    writer.transport.abort()
+def _waits_unread(port: int, client_port: int) -> bool:
+    """Say whether bytes of this connection wait in the daemon's socket."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, there, _, queues, *_ = line.split()
+        if (here[-4:], there[-4:]) == (f"{port:04X}", f"{client_port:04X}"):
+            return int(queues.partition(":")[2], 16) > 0
+    return True
+
+
+async def send_and_reset(port: int, token: str, sales: list[Json]) -> None:
+    """Send a request for each sale, whole, then reset the connections instead of listening."""
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in sales]
+    for (_, writer), sale in zip(opened, sales, strict=True):
+        writer.write(request_of(token, [sale]))
+        await writer.drain()
+    sockets = [writer.get_extra_info("socket") for _, writer in opened]
+    # The daemon must have read them: a reset throws away what still waits in a socket.
+    for each in sockets:
+        while _waits_unread(port, each.getsockname()[1]):  # noqa: ASYNC110 - another process reads
+            await asyncio.sleep(0.002)
+    # And have begun with them.
+    await asyncio.sleep(0.2)
+    for (_, writer), each in zip(opened, sockets, strict=True):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        writer.transport.abort()
 
 
 class CuttingProxy:
