@@ -10,17 +10,23 @@ LOCK := $(UV) --no-config pip compile --quiet --universal --python-version 3.11 
 	--custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check reference bench locale lock clean
+.PHONY: help run test faults faults-long check reference bench locale lock clean
 
 help: ## Show what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
-	do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
+	do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 run: .venv/.runtime ## Start a demo gateway; more options in ARGS="--port 9000"
 	@exec $(BIN)/bulonera-sync serve --demo $(ARGS)
 
 test: .venv/.dev ## Run the tests, those on a real Postgres too; some of them with ARGS="-k word"
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: .venv/.dev ## Kill, cut, fill and starve a gateway in every way, and count what is lost (root; 4 minutes)
+	@FAULTS_SCALE=quick $(BIN)/python -m tests.faults $(ARGS)
+
+faults-long: .venv/.dev ## The same in the numbers of a release (an hour)
+	@FAULTS_SCALE=long $(BIN)/python -m tests.faults $(ARGS)
 
 check: .venv/.dev ## Check style, types and who imports whom
 	@status=0; \

@@ -179,7 +179,11 @@ class LogFile(RotatingFileHandler):
             return False
 
     def _open(self) -> TextIOWrapper:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(self.baseFilename)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            # Who bought what is in it: its owner's alone, as the database is.
+            file.touch(mode=0o600)
         self.is_fresh = True
         return super()._open()
 

@@ -124,7 +124,8 @@ class PostgresServer:
     stays then).
 
     `durable` puts the data on disk (below `place`, where one is named) and syncs it, for tests that
-    are about that. `binaries` is what it runs: the given folder, or a copy where that is closed to the user that Postgres runs as.
+    are about that. `binaries` is what it runs: the given folder, or a copy where that is closed to
+    the user that Postgres runs as.
     """
 
     def __init__(self, binaries: Path, *, durable: bool = False, place: Path = DISK) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bulonera_sync.cli.invocations import settings_of
-from bulonera_sync.cli.output import AsJson, print_json, say, time_text
+from bulonera_sync.cli.output import AsJson, print_json, say
 from bulonera_sync.cli.words import moment, phrase
 from bulonera_sync.errors import RefusedError
+from bulonera_sync.times import time_text
 
 if TYPE_CHECKING:
     from bulonera_sync.config import Settings

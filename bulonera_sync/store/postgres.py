@@ -1,7 +1,7 @@
 """The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -273,5 +273,7 @@ async def _roll_back(connection: "Connection") -> None:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
     except (asyncpg.PostgresError, *_UNREACHABLE):
-        # What can't be rolled back must not be used again.
-        connection.terminate()
+        # What can't be rolled back must not be used again. One that broke is the pool's already,
+        # and must not put its own complaint in the place of the reason.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()

@@ -104,12 +104,13 @@ class Client:
     answered_at: list[float] = field(default_factory=list)
     acknowledged: int = 0
     is_selling: bool = False
+    keeps_alive: bool = True
     both: Callable[[], bool] = lambda: False
 
     async def run(self) -> None:
         """Sell until told otherwise, then send what is left until the queue is empty."""
         async with ClientSession(
-            connector=TCPConnector(limit=0, force_close=False),
+            connector=TCPConnector(limit=0, force_close=not self.keeps_alive),
             timeout=ClientTimeout(total=REQUEST_SECONDS),
         ) as http:
             while self.is_selling or self.queue:

@@ -71,7 +71,7 @@ class Disk:
 @contextmanager
 def disk(megabytes: int = 64) -> Iterator[Disk]:
     """A disk that is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="faults-", dir="/tmp") as home:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="faults-", dir="/tmp") as home:
         Path(home).chmod(0o755)
         made = Disk(Path(home), megabytes)
         try:

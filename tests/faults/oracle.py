@@ -60,7 +60,7 @@ class Stored:
     is_scaled: bool
 
 
-async def judge(store_url: str, ledgers: Iterable[Ledger], *, restored: bool = False) -> Verdict:
+async def judge(store_url: str, ledgers: Iterable[Ledger]) -> Verdict:
     """Compare every ledger with the database, which nobody writes to any more."""
     lines = [line for ledger in ledgers for line in ledger.read()]
     stored = await _read(store_url)
@@ -82,9 +82,7 @@ def _told_by_sale(lines: Iterable[Sent | Told]) -> dict[str, list[Told]]:
     return told
 
 
-def _compare(
-    stored: Stored, told: dict[str, list[Told]], sent: set[str], verdict: Verdict
-) -> None:
+def _compare(stored: Stored, told: dict[str, list[Told]], sent: set[str], verdict: Verdict) -> None:
     rows = {row["local_id"]: row for row in stored.sales}
     for local_id, times in Counter(row["local_id"] for row in stored.sales).items():
         if times > 1:

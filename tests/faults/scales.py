@@ -1,4 +1,4 @@
-"""How much is tried: `quick` inside CI, `long` for a release. And what a machine must have for it."""
+"""How much is tried: `quick` inside CI, `long` for a release; what a machine must have for it."""
 
 import os
 import shutil

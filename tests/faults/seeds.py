@@ -12,12 +12,12 @@ from typing import Any
 
 from bulonera_sync.changes import NewId
 from bulonera_sync.checks import Known
-from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
+from bulonera_sync.errors import NotFoundError, StatementRefusedError, StoreUnavailableError
 from bulonera_sync.gateway import Gateway, edits, uploads
 from bulonera_sync.outcomes import Failure, Outcome
 from bulonera_sync.sales import Problem, Sale, User
 from bulonera_sync.server import runner
-from bulonera_sync.store import copies, sales, sqlite, writers
+from bulonera_sync.store import copies, sale_rows, sales, sqlite, writers
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.sessions import Session
 
@@ -27,6 +27,11 @@ def plant(name: str) -> None:
     SEEDS[name]()
 
 
+def _replace(owner: Any, name: str, defect: Any) -> None:
+    assert hasattr(owner, name), f"{name} is not there any more: plant it elsewhere"
+    setattr(owner, name, defect)
+
+
 def _on_connection(kind: type[Any]) -> None:
     """Have every SQLite connection made of this class."""
     connect = sqlite3.connect
@@ -34,7 +39,7 @@ def _on_connection(kind: type[Any]) -> None:
     def connect_so(*arguments: Any, **options: Any) -> Any:
         return connect(*arguments, factory=kind, **options)
 
-    sqlite3.connect = connect_so
+    _replace(sqlite3, "connect", connect_so)
 
 
 class AnswersEarly(sqlite3.Connection):  # type: ignore[misc]
@@ -68,7 +73,7 @@ class DefersBegin(sqlite3.Connection):  # type: ignore[misc]
 
 
 def _synchronous_normal() -> None:
-    sqlite.PRAGMAS = tuple(each.replace("FULL", "NORMAL") for each in sqlite.PRAGMAS)
+    _replace(sqlite, "PRAGMAS", tuple(each.replace("FULL", "NORMAL") for each in sqlite.PRAGMAS))
 
 
 def _commit_error_per_sale() -> None:
@@ -89,7 +94,7 @@ def _commit_error_per_sale() -> None:
                 for index, raw in enumerate(raw_sales)
             ]
 
-    Gateway.upload = blaming  # type: ignore[method-assign]
+    _replace(Gateway, "upload", blaming)
 
 
 def _unique_per_user() -> None:
@@ -100,17 +105,19 @@ def _unique_per_user() -> None:
         is_foreign = told.sale is not None and told.sale.user_id != told.user_id
         return replace(told, sale=None, copies=(), base=None) if is_foreign else told
 
-    uploads._known = of_this_user_alone
+    _replace(uploads, "_known", of_this_user_alone)
 
 
 def _number_outside() -> None:
     file = Path(os.environ["BULONERA_STORE__URL"].removeprefix("sqlite:///") + ".numbers")
 
-    async def take_ids(
-        session: Session, count: int, *, prefix: str, year: int
-    ) -> list[NewId]:
+    def take(count: int) -> int:
         last = int(file.read_text()) if file.exists() else 0
         file.write_text(str(last + count))
+        return last
+
+    async def take_ids(session: Session, count: int, *, prefix: str, year: int) -> list[NewId]:
+        last = take(count)
         taken = await inside(session, count, prefix=prefix, year=year)
         return [
             NewId(new.id, f"{prefix}-{year:04d}-{last + place:05d}")
@@ -118,23 +125,23 @@ def _number_outside() -> None:
         ]
 
     inside = sales.take_ids
-    sales.take_ids = take_ids
+    _replace(sales, "take_ids", take_ids)
 
 
 def _payload_dropped() -> None:
-    record_of = sales.record_of
+    record_of = sale_rows.record_of
 
     def without_payload(sale: Sale) -> dict[str, Any]:
         return {**record_of(sale), "payload": "{}" if sale.payload else None}
 
-    sales.record_of = without_payload
+    _replace(sales, "record_of", without_payload)
 
 
 def _present_row_only() -> None:
     async def no_copies(session: Session, prints: Mapping[int, object]) -> dict[int, Any]:
         return {}
 
-    copies.copies_of = no_copies  # type: ignore[assignment]
+    _replace(copies, "copies_of", no_copies)
 
 
 def _cancelled_with_its_client() -> None:
@@ -147,8 +154,8 @@ def _cancelled_with_its_client() -> None:
     async def not_shielded(waited: Any) -> Any:
         return await waited
 
-    runner.Runner.__init__ = cancelling  # type: ignore[method-assign]
-    writers.asyncio = _AsyncioUnshielded()  # type: ignore[assignment]
+    _replace(runner.Runner, "__init__", cancelling)
+    _replace(writers, "asyncio", _AsyncioUnshielded())
 
 
 class _AsyncioUnshielded:
@@ -166,10 +173,10 @@ def _no_owner_check() -> None:
     async def find_anybodys(session: Session, user: User, key: int | str) -> Sale:
         sale = await sales.find_one(session, key)
         if sale is None:
-            raise edits.NotFoundError(f"Sale {key} not found or permission denied")
+            raise NotFoundError(f"Sale {key} not found or permission denied")
         return sale
 
-    edits.find_mine = find_anybodys
+    _replace(edits, "find_mine", find_anybodys)
 
 
 def _nothing() -> None:

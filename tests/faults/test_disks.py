@@ -1,10 +1,7 @@
 """Disks that fail, fill up, stop taking writes, and lose their power."""
 
-import asyncio
-import os
-import pwd
 from collections.abc import Iterator
-from functools import partial
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,11 +9,9 @@ import pytest
 from bulonera_sync.store.upgrades import upgrade_sqlite
 from tests.faults import scenarios
 from tests.faults.conftest import OpenShop
-from tests.faults.daemons import Box
 from tests.faults.mounts import Disk, disk
 from tests.faults.scales import need, tries
 from tests.faults.shops import Shop, assert_kept
-from tests.postgres import PostgresServer, find_binaries
 from tests.store.databases import ON_SQLITE
 
 
@@ -32,14 +27,12 @@ def url_on(made: Disk) -> str:
 
 
 def prepare(url: str) -> None:
-    from datetime import UTC, datetime
-
     upgrade_sqlite(Path(url.removeprefix("sqlite:///")), now=datetime.now(UTC))
 
 
 @ON_SQLITE
 @pytest.mark.parametrize("once", [True, False], ids=["once", "for a second"])
-async def test_an_fsync_that_fails(shop: Shop, once: bool) -> None:  # noqa: FBT001
+async def test_an_fsync_that_fails(shop: Shop, *, once: bool) -> None:
     need("strace", root=True)
 
     assert_kept(await scenarios.fsync_fails(shop, once=once))
@@ -71,9 +64,7 @@ async def test_a_file_locked_by_another_program(shop: Shop, seconds: float) -> N
 async def test_the_power_goes_on_sqlite(shop_on: OpenShop, small_disk: Disk) -> None:
     prepare(url_on(small_disk))
     async with shop_on(url_on(small_disk)) as shop:
-        verdict = await scenarios.power_cut(
-            shop, small_disk, tries(12, 60), small_disk.mount_again
-        )
+        verdict = await scenarios.power_cut(shop, small_disk, tries(12, 60), small_disk.mount_again)
 
     assert_kept(verdict)
 

@@ -1,17 +1,7 @@
 """`kill -9` at any instant, between the bytes too: what was answered is there, once."""
 
-import asyncio
-
-
-
-
-from pathlib import Path
-
-import pytest
-
 from tests.faults.conftest import OpenShop
 from tests.faults.scales import need, tries
-from tests.faults.shops import Shop, assert_kept
 from tests.faults.scenarios import (
     answered_to_nobody,
     killed_at_a_write,
@@ -21,6 +11,7 @@ from tests.faults.scenarios import (
     torn,
     undisturbed,
 )
+from tests.faults.shops import Shop, assert_kept
 from tests.store.databases import ON_POSTGRES
 
 

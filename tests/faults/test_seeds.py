@@ -46,9 +46,7 @@ CAUGHT_BY = {
     ),
     "deferred BEGIN": Catch(partial(scenarios.locked_by_another, seconds=0.5), "refused: "),
     "unique per user": Catch(partial(scenarios.handed_over, sales=10), "success expected, told "),
-    "number outside the transaction": Catch(
-        partial(scenarios.fsync_fails, once=True), "numbers: "
-    ),
+    "number outside the transaction": Catch(partial(scenarios.fsync_fails, once=True), "numbers: "),
     "refused payload not kept": Catch(scenarios.undisturbed, "lost: "),
     "replay compared with the present row only": Catch(
         scenarios.undisturbed, "success expected, told "

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from tests.factories import Json
 from tests.faults.ledgers import bytes_of
@@ -25,54 +26,51 @@ def request_of(token: str, sales: list[Json]) -> bytes:
     return head.encode() + body
 
 
-async def send_and_reset(port: int, token: str, sale: Json) -> None:
-    """Send a request whole, then reset the connection instead of reading the answer."""
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request_of(token, [sale]))
-    await writer.drain()
-    # The daemon must have read it: a reset throws away what still waits in the socket.
-    await asyncio.sleep(0.02)
-    opened: socket.socket = writer.get_extra_info("socket")
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
-    writer.transport.abort()
+def _waits_unread(port: int, client_port: int) -> bool:
+    """Say whether bytes of this connection wait in the daemon's socket."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, here, there, _, queues, *_ = line.split()
+        if (here[-4:], there[-4:]) == (f"{port:04X}", f"{client_port:04X}"):
+            return int(queues.partition(":")[2], 16) > 0
+    return True
 
 
-@asynccontextmanager
-async def cutting_proxy(port: int, chance: random.Random) -> AsyncIterator[tuple[int, list[int]]]:
-    """A proxy that cuts half of the connections after some bytes, of the request or the answer.
+async def send_and_reset(port: int, token: str, sales: list[Json]) -> None:
+    """Send a request for each sale, whole, then reset the connections instead of listening."""
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in sales]
+    for (_, writer), sale in zip(opened, sales, strict=True):
+        writer.write(request_of(token, [sale]))
+        await writer.drain()
+    sockets = [writer.get_extra_info("socket") for _, writer in opened]
+    # The daemon must have read them: a reset throws away what still waits in a socket.
+    for each in sockets:
+        while _waits_unread(port, each.getsockname()[1]):  # noqa: ASYNC110 - another process reads
+            await asyncio.sleep(0.002)
+    # And have begun with them.
+    await asyncio.sleep(0.2)
+    for (_, writer), each in zip(opened, sockets, strict=True):
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+        writer.transport.abort()
 
-    Yields its port and a list that grows by one with every cut.
-    """
-    cuts: list[int] = []
 
-    async def pump(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
-    ) -> None:
-        passed = 0
-        while data := await reader.read(65_536):
-            if limit is not None and passed + len(data) > limit:
-                writer.write(data[: limit - passed])
-                with suppress(ConnectionError):
-                    await writer.drain()
-                cuts.append(1)
-                raise ConnectionAbortedError
-            passed += len(data)
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+class CuttingProxy:
+    """A proxy that cuts half of the connections after some bytes, of the request or the answer."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, port: int, chance: random.Random) -> None:
+        self._port = port
+        self._chance = chance
+        self.cuts = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", port)
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
         except OSError:
             writer.transport.abort()
             return
-        is_cut, in_request = chance.random() < CUT_SHARE, chance.random() < 0.5
-        request_limit = chance.randint(0, 3_000) if is_cut and in_request else None
-        answer_limit = chance.randint(0, 1_500) if is_cut and not in_request else None
+        request_limit, answer_limit = self._limits()
         ways = [
-            asyncio.create_task(pump(reader, back, request_limit)),
-            asyncio.create_task(pump(there, writer, answer_limit)),
+            asyncio.create_task(self._pump(reader, back, request_limit)),
+            asyncio.create_task(self._pump(there, writer, answer_limit)),
         ]
         await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
         for way in ways:
@@ -81,7 +79,35 @@ async def cutting_proxy(port: int, chance: random.Random) -> AsyncIterator[tuple
         for each in (back, writer):
             each.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1], cuts
-        server.close()
+    def _limits(self) -> tuple[int | None, int | None]:
+        if self._chance.random() > CUT_SHARE:
+            return None, None
+        if self._chance.random() < 0.5:
+            return self._chance.randint(0, 3_000), None
+        return None, self._chance.randint(0, 1_500)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+    ) -> None:
+        passed = 0
+        while data := await reader.read(65_536):
+            if limit is not None and passed + len(data) > limit:
+                writer.write(data[: limit - passed])
+                with suppress(ConnectionError):
+                    await writer.drain()
+                self.cuts += 1
+                raise ConnectionAbortedError
+            passed += len(data)
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+
+@asynccontextmanager
+async def cutting_proxy(
+    port: int, chance: random.Random
+) -> AsyncIterator[tuple[int, CuttingProxy]]:
+    """A running proxy before this port, and the port of its own."""
+    proxy = CuttingProxy(port, chance)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], proxy

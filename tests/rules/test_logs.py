@@ -5,6 +5,7 @@ import logging
 import os
 import resource
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -386,6 +387,16 @@ def test_of_two_open_logs_each_takes_its_own_level(open_here: OpenLog, tmp_path:
 def test_nothing_is_made_before_the_first_record(log: Log, file: Path) -> None:
     assert log.flush()
     assert not file.parent.exists()
+
+
+def test_the_file_is_its_owners_alone(open_here: OpenLog, file: Path) -> None:
+    log = open_here(max_bytes=1024)
+
+    for _ in range(60):
+        logger.info("a record that fills a good part of the file")
+    assert log.flush()
+
+    assert {stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()} == {0o600}
 
 
 def test_a_value_changed_after_logging_is_written_as_it_was(log: Log, file: Path) -> None:

@@ -469,6 +469,7 @@ NOT_HTTP = [
     b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     POST + b"Content-Length: -5\r\n\r\n",
     POST + b"Content-Length: abc\r\n\r\n",
+    POST + b"Expect: the-unexpected\r\n\r\n",
     POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
 ]
 

@@ -373,3 +373,16 @@ async def test_a_value_that_no_column_takes_is_the_datas_fault(store: Store) -> 
     await store.write(adding(1))
 
     assert await notes_in(store) == [1]
+
+
+@ON_POSTGRES
+async def test_a_reader_whose_connection_breaks_is_unavailable_and_the_next_one_reads(
+    store_url: str,
+) -> None:
+    async def end_myself(session: Session) -> None:
+        await session.fetch(PG_END)
+
+    async with opened(store_url) as store:
+        with pytest.raises(StoreUnavailableError):
+            await store.read(end_myself)
+        await store.check()
