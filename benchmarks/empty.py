@@ -4,7 +4,10 @@ import asyncio
 
 from aiohttp import web
 
+from bulonera_sync.server.connections import Connections
 from bulonera_sync.server.runner import KEEPALIVE_SECONDS, Runner
+
+_MOST = 200
 
 
 async def _answer(request: web.Request) -> web.Response:
@@ -17,6 +20,7 @@ async def _serve() -> None:
     app.router.add_route("*", "/{path:.*}", _answer)
     runner = Runner(
         app,
+        Connections(_MOST, _MOST),
         access_log=None,
         auto_decompress=False,
         handler_cancellation=False,

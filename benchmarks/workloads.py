@@ -70,7 +70,7 @@ def measure(name: str, folder: Path, scale: Scale, chosen: set[str], tell: Tell)
     figures = Figures()
     with open_engine(name, folder / name) as engine:
         tell(f"{name}: preparing")
-        token = _prepare(engine, folder / name, scale)
+        token = prepare(engine, folder / name, scale)
         bench = Bench(folder / name, engine, token, scale, figures, tell)
         for part, measured in PARTS.items():
             if part in chosen:
@@ -80,7 +80,7 @@ def measure(name: str, folder: Path, scale: Scale, chosen: set[str], tell: Tell)
     return figures
 
 
-def _prepare(engine: Engine, folder: Path, scale: Scale) -> str:
+def prepare(engine: Engine, folder: Path, scale: Scale) -> str:
     """Make the database "few" of this scale and return a manager's token for it and its copies."""
     engine.create("few")
     config = configure(folder / "few", engine.url("few"))
@@ -199,7 +199,7 @@ def _slow_disks(name: str, folder: Path, scale: Scale, figures: Figures, tell: T
         place = folder / str(milliseconds)
         with open_engine(name, place, environment) as engine:
             quick = replace(scale, few=200, held=100)
-            bench = Bench(place, engine, _prepare(engine, place, quick), scale, figures, tell)
+            bench = Bench(place, engine, prepare(engine, place, quick), scale, figures, tell)
             engine.copy("ungrouped", "few")
             with (
                 bench.gateway("few", environment=environment) as ours,
@@ -218,7 +218,7 @@ def profile(name: str, folder: Path, scale: Scale, tell: Tell) -> Path:
     file = folder / f"{name}-samples.json"
     with open_engine(name, folder / name) as engine:
         bench = Bench(
-            folder / name, engine, _prepare(engine, folder / name, scale), scale, Figures(), tell
+            folder / name, engine, prepare(engine, folder / name, scale), scale, Figures(), tell
         )
         with bench.gateway("few", switches=["--samples", str(file)]) as served:
             seconds = scale.seconds * scale.rounds
