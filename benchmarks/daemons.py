@@ -1,20 +1,15 @@
-"""A gateway in a process of its own, as a store runs it: log on, throttle on at a high limit."""
+"""Programs of their own, as a store runs them: log on, throttle on at a limit nobody reaches."""
 
 import json
+import os
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from aiohttp import ClientSession, TCPConnector
-
-from benchmarks.rows import write_catalog
-
-UPLOAD = "/api/v1/sales/sync/upload/"
-PENDING = "/api/v1/sales/sync/pending/?limit=50"
 
 _CONFIG = """
 [server]
@@ -25,61 +20,82 @@ url = "{url}"
 throttle = "1000000/second"
 """
 
+_STOP_SECONDS = 15
+
 
 @dataclass(frozen=True)
-class Gateway:
-    """A running daemon, and how to reach it."""
+class Served:
+    """A running program and how to reach it."""
 
-    folder: Path
-    address: str
-    token: str
+    port: int
+    pid: int
 
-    def client(self, connections: int) -> ClientSession:
-        return ClientSession(
-            self.address,
-            connector=TCPConnector(limit=connections),
-            headers={
-                "Authorization": f"Token {self.token}",
-                "Content-Type": "application/json",
-            },
-        )
-
-    def command(self, *words: str) -> Any:
-        return _command(self.folder, *words)
+    @property
+    def resident_bytes(self) -> int:
+        """How much memory it has now, shared libraries included."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _command(folder: Path, *words: str) -> Any:
+def configure(folder: Path, url: str) -> Path:
+    """Write the configuration of a gateway on this database."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "config.toml"
+    file.write_text(_CONFIG.format(url=url))
+    return file
+
+
+def command(config: Path, *words: str) -> Any:
+    """Run a command to its end; return what it prints, read where it is JSON."""
     made = subprocess.run(
-        [sys.executable, "-m", "bulonera_sync", "--config", str(folder / "config.toml"), *words],
+        [sys.executable, "-m", "bulonera_sync", "--config", str(config), *words],
         check=True,
         capture_output=True,
         text=True,
+        env=_environment({}),
     )
     return json.loads(made.stdout) if "--json" in words else made.stdout
 
 
 @contextmanager
-def gateway(folder: Path, url: str) -> Iterator[Gateway]:
-    """Prepare a store in an empty folder and serve it while the block runs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(_CONFIG.format(url=url))
-    write_catalog(folder)
-    token = _command(folder, "user", "add", "ana", "--role", "manager", "--json")["token"]
-    for kind in ("customers", "products"):
-        _command(folder, "catalog", "import", kind, str(folder / f"{kind}.csv"))
-    serve = [sys.executable, "-m", "bulonera_sync", "--config", str(folder / "config.toml")]
-    process = subprocess.Popen([*serve, "serve"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        address = next(word for word in line.split() if word.startswith("http"))
-        yield Gateway(folder, address.rstrip(".,/"), token)
-    finally:
-        process.terminate()
-        process.wait(15)
+def gateway(
+    config: Path, *, switches: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """Serve a gateway while the block runs, with switches of `benchmarks.served`."""
+    program = ["benchmarks.served", *switches] if switches else ["bulonera_sync"]
+    words = ["--config", str(config), "serve"]
+    with _running([*program, *words], environment or {}) as served:
+        yield served
 
 
-@asynccontextmanager
-async def client_of(served: Gateway, connections: int) -> AsyncIterator[ClientSession]:
-    async with served.client(connections) as client:
-        yield client
+@contextmanager
+def empty_handler() -> Iterator[Served]:
+    """Serve the empty handler while the block runs."""
+    with _running(["benchmarks.empty"], {}) as served:
+        yield served
+
+
+@contextmanager
+def _running(words: Sequence[str], environment: Mapping[str, str]) -> Iterator[Served]:
+    with subprocess.Popen(
+        [sys.executable, "-m", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(environment),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"http://[^\s/]+:(\d+)", line)
+            if found is None:
+                raise RuntimeError(f"{' '.join(words)} does not start: {line}")
+            yield Served(int(found[1]), process.pid)
+        finally:
+            process.terminate()
+            process.wait(_STOP_SECONDS)
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    # Its word "ready" is looked for in English; and every start would compile the source anew.
+    plain = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**plain, "BULONERA_LANG": "en", **more}

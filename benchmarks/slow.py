@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import quantiles
-from urllib.parse import urlsplit
 
-from benchmarks.daemons import UPLOAD, Gateway, gateway
-from benchmarks.loads import upload_seconds
+from benchmarks.clients import UPLOAD, Plan, run
+from benchmarks.daemons import configure, gateway
+from benchmarks.engines import open_engine
+from benchmarks.scales import QUICK as FEW_STORED
+from benchmarks.workloads import prepare
 
 ADDRESSES = 20
 SALES, CLIENTS = 10, 4
@@ -31,18 +33,17 @@ class Scale:
     slow: int = 200
     turns: int = 3
     # Long enough for the slow to be cut and to come again.
-    requests: int = 1_000
+    seconds: float = 10
 
 
-QUICK = Scale(idle=50, slow=10, turns=1, requests=5)
+QUICK = Scale(idle=50, slow=10, turns=1, seconds=0.2)
 
 
 class Crowd:
     """Clients that are of no use, each opening another connection when it is cut."""
 
-    def __init__(self, address: str, token: str) -> None:
-        at = urlsplit(address)
-        self._host, self._port = at.hostname, at.port
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
         self._token = token
         # Cut at one of many addresses, as from many machines.
         self._sources = itertools.cycle(f"127.0.1.{place + 1}" for place in range(ADDRESSES))
@@ -68,7 +69,7 @@ class Crowd:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(
-            self._host, self._port, local_addr=(next(self._sources), 0)
+            "127.0.0.1", self._port, local_addr=(next(self._sources), 0)
         )
 
     async def _idle(self, opened: asyncio.Event) -> None:
@@ -98,16 +99,16 @@ class Crowd:
             writer.close()
 
 
-def _gather(address: str, token: str, scale: Scale, ready: Event) -> None:
-    asyncio.run(Crowd(address, token).gather(scale, ready))
+def _gather(port: int, token: str, scale: Scale, ready: Event) -> None:
+    asyncio.run(Crowd(port, token).gather(scale, ready))
 
 
 @contextmanager
-def crowd(served: Gateway, scale: Scale) -> Iterator[None]:
+def crowd(plan: Plan, scale: Scale) -> Iterator[None]:
     """Keep the crowd in a process of its own while the block runs."""
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
-    arguments = (served.address, served.token, scale, ready)
+    arguments = (plan.port, plan.token, scale, ready)
     process = context.Process(target=_gather, args=arguments, daemon=True)
     process.start()
     try:
@@ -125,9 +126,8 @@ def crowd(served: Gateway, scale: Scale) -> Iterator[None]:
 class Measured:
     seconds: list[float] = field(default_factory=list)
 
-    def add(self, served: Gateway, requests: int) -> None:
-        load = upload_seconds(served, size=SALES, clients=CLIENTS, requests=requests)
-        self.seconds += asyncio.run(load)[:-1]
+    def add(self, plan: Plan) -> None:
+        self.seconds += run(plan).latencies
 
     def cells(self) -> str:
         cuts = quantiles(self.seconds, n=100)
@@ -142,12 +142,15 @@ class Measured:
 def measure(folder: Path, scale: Scale) -> list[str]:
     """Return the table, as lines."""
     alone, beside = Measured(), Measured()
-    with gateway(folder / "shop", f"sqlite:///{folder}/shop/sales.db") as served:
-        Measured().add(served, scale.requests)
-        for _ in range(scale.turns):
-            alone.add(served, scale.requests)
-            with crowd(served, scale):
-                beside.add(served, scale.requests)
+    with open_engine("sqlite", folder) as engine:
+        token = prepare(engine, folder, FEW_STORED)
+        with gateway(configure(folder / "few", engine.url("few"))) as served:
+            plan = Plan(served.port, token, UPLOAD, scale.seconds, clients=CLIENTS, size=SALES)
+            run(plan)
+            for _ in range(scale.turns):
+                alone.add(plan)
+                with crowd(plan, scale):
+                    beside.add(plan)
     return [
         f"{CLIENTS} clients, {SALES} sales a request, {len(alone.seconds)} requests each way.",
         "",

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from bulonera_sync.bodies import Number
 
@@ -78,8 +78,7 @@ def read_count(value: object, maximum: int) -> int | None:
     return int(value) if 1 <= int(value) <= maximum else None
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(NamedTuple):
     """What a line or a sale comes to, in pesos with two decimals."""
 
     subtotal: Decimal = ZERO
@@ -97,8 +96,11 @@ def line_amounts(
 ) -> Amounts:
     """Return a line's amounts, each rounded half-up to the cent in this order (contract 2)."""
     subtotal = line_subtotal(quantity, unit_price)
-    discount = _discount(subtotal, discount_type, discount_value)
-    net = EXACT.subtract(subtotal, discount)
+    if discount_type == "none":
+        discount, net = ZERO, subtotal
+    else:
+        discount = _discount(subtotal, discount_type, discount_value)
+        net = EXACT.subtract(subtotal, discount)
     tax = _percentage_of(net, tax_percentage)
     return Amounts(subtotal, discount, tax, EXACT.add(net, tax))
 
@@ -111,7 +113,7 @@ def line_subtotal(quantity: Decimal, unit_price: Decimal) -> Decimal:
 def _discount(subtotal: Decimal, discount_type: str, value: Decimal) -> Decimal:
     if discount_type == "percentage":
         return _percentage_of(subtotal, value)
-    return EXACT.quantize(value, CENT) if discount_type == "fixed" else ZERO
+    return EXACT.quantize(value, CENT)
 
 
 def _percentage_of(amount: Decimal, percentage: Decimal) -> Decimal:

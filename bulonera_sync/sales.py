@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from bulonera_sync.codes import ConflictCode, ProblemCode, WarningCode
 from bulonera_sync.money import ZERO, Amounts, format_price, line_amounts, sum_amounts, total_of
@@ -80,8 +80,7 @@ class ContentDocument(TypedDict):
     notes: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One line of a sale: quantity to 3 decimals, price net of tax to 4, percentages to 2."""
 
     product_id: int
@@ -172,8 +171,11 @@ def _item_from_document(document: ItemDocument) -> Item:
 
 def fingerprint_of(document: object) -> str:
     """Return the SHA-256, in hex, by which equal contents are found."""
-    text = json.dumps(document, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_encode(document).encode("ascii")).hexdigest()
+
+
+# dumps() would make an encoder of its own each time.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)

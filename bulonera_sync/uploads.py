@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from bulonera_sync.bodies import dump_exactly, shorten
 from bulonera_sync.codes import ProblemCode
@@ -70,8 +71,7 @@ _ISO_TIME = re.compile(
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class ItemUpload:
+class ItemUpload(NamedTuple):
     """One item as said; None where the field is omitted or has a problem."""
 
     index: int

@@ -1,0 +1,129 @@
+"""What was measured, as a page: docs/speed.md is written from docs/speed.json by this alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.aims import AIMS, Aim
+from benchmarks.figures import Figures
+
+ENGINES = {"sqlite": "SQLite", "postgres": "Postgres"}
+_TOP = 18
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """Return the figures as a page: ratios beside their aims, then this machine's own figures."""
+    figures = {name: Figures(rounds) for name, rounds in document["figures"].items()}
+    lines = ["## Ratios", "", *_ratios(figures), ""]
+    lines += ["## This machine's figures", "", f"{document['machine']}.", "", *_absolutes(figures)]
+    profiles = document.get("profiles", {})
+    for name, samples in profiles.items():
+        lines += ["", f"## Where the time goes: {ENGINES[name]}", "", *_profile(samples)]
+    return "\n".join(lines) + "\n"
+
+
+def _ratios(figures: Mapping[str, Figures]) -> Iterator[str]:
+    names = [name for name in ENGINES if name in figures]
+    head = [f"{ENGINES[name]} | aim" for name in names]
+    yield f"| workload | ratio | {' | '.join(head)} |"
+    yield "|---|---|" + "---:|---|" * len(names)
+    for aim in AIMS:
+        cells = [_beside_aim(aim, name, figures[name]) for name in names]
+        yield f"| {aim.workload} | {aim.of} | {' | '.join(cells)} |"
+
+
+def _beside_aim(aim: Aim, engine: str, figures: Figures) -> str:
+    ratio = ratio_of(aim, figures)
+    sign = "≤" if aim.is_most else "≥"
+    aimed = f"{sign} {shown(aim, aim.limit(engine))}"
+    if ratio is None:
+        return f"- | {aimed}"
+    ours = shown(aim, ratio)
+    return f"{ours if aim.is_met(engine, ratio) else f'**{ours}**'} | {aimed}"
+
+
+def ratio_of(aim: Aim, figures: Figures) -> float | None:
+    """Return the ratio, or None where a figure of it was not measured."""
+    try:
+        return aim.ratio(figures)
+    except KeyError:
+        return None
+
+
+def shown(aim: Aim, ratio: float) -> str:
+    if aim.of.startswith(("of ", "accepted")):
+        return f"{ratio * 100:.0f}%"
+    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2f}"
+
+
+def _absolutes(figures: Mapping[str, Figures]) -> Iterator[str]:
+    yield "| | " + " | ".join(ENGINES[name] for name in figures) + " |"
+    yield "|---|" + "---|" * len(figures)
+    for title, name, scale, unit in _SHOWN:
+        cells = [_with_spread(each, name, scale, unit) for each in figures.values()]
+        if any(cells):
+            yield f"| {title} | {' | '.join(cells)} |"
+
+
+def _with_spread(figures: Figures, name: str, scale: float, unit: str) -> str:
+    """Return the median of the rounds, and between which values they lay."""
+    try:
+        values = [value * scale for value in figures.rounds(name)]
+    except KeyError:
+        return ""
+    middle = figures[name] * scale
+    digits = 0 if middle >= 100 else 2
+    return f"{middle:.{digits}f} {unit} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def _milliseconds(*named: tuple[str, str]) -> Iterator[tuple[str, str, float, str]]:
+    for title, name in named:
+        yield title, name, 1000, "ms"
+
+
+_SHOWN: tuple[tuple[str, str, float, str], ...] = (
+    *_milliseconds(
+        ("bare commit", "bare commit"),
+        ("bare transaction of 1", "bare 1"),
+        ("bare transaction of 10", "bare 10"),
+        ("bare transaction of 100", "bare 100"),
+        ("bare transaction of 1000", "bare 1000"),
+        ("empty handler, POST, p50", "empty post p50"),
+        ("empty handler, GET, p50", "empty get p50"),
+        ("upload of 1, one client, p50", "upload 1 p50"),
+        ("upload of 10, one client, p50", "upload 10 p50"),
+        ("pending of 50, p50", "pending p50"),
+        ("status by id, p50", "status p50"),
+    ),
+    ("upload of 1, 16 clients", "upload 1 x16 sales", 1, "sales/s"),
+    ("the same without grouping", "upload 1 x16 ungrouped sales", 1, "sales/s"),
+    ("the same, +2 ms an fsync", "upload 1 x16 +2 ms sales", 1, "sales/s"),
+    ("the same, +2 ms, without grouping", "upload 1 x16 +2 ms ungrouped sales", 1, "sales/s"),
+    ("the same, +8 ms an fsync", "upload 1 x16 +8 ms sales", 1, "sales/s"),
+    ("the same, +8 ms, without grouping", "upload 1 x16 +8 ms ungrouped sales", 1, "sales/s"),
+    ("upload of 10, 16 clients", "upload 10 x16 sales", 1, "sales/s"),
+    ("upload of 100, 16 clients", "upload 100 x16 sales", 1, "sales/s"),
+    *(
+        (f"{name}, {sales} stored, {q}", f"{name}, {key} {q}", 1000, "ms")
+        for name in ("pending", "status", "retry", "upload")
+        for q in ("p50", "p99")
+        for sales, key in (("10k", "few"), ("1M", "many"))
+    ),
+    ("memory, 1M stored, under load", "memory", 1e-6, "MB"),
+    ("the load generator against the empty handler, 16 clients", "empty post x16 rate", 1, "req/s"),
+    ("its own CPU meanwhile", "empty post x16 busy", 100, "% of a core"),
+    ("its own CPU at uploads of 10, 16 clients", "upload 10 x16 busy", 100, "% of a core"),
+)
+
+
+def _profile(samples: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the functions with most time of their own, and all told by room."""
+    total = samples["samples"] or 1
+    yield "| own time | with what it calls | function |"
+    yield "|---:|---:|---|"
+    own: Mapping[str, int] = samples["own"]
+    for name, count in _most(own):
+        yield f"| {count / total:.1%} | {samples['whole'][name] / total:.1%} | `{name}` |"
+
+
+def _most(counts: Mapping[str, int]) -> Sequence[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: -pair[1])[:_TOP]
