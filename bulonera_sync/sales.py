@@ -51,8 +51,7 @@ class User:
 OPERATOR = User(0, "cli", "manager")
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """What the rules need of a catalogue product; price and tax are None where it states none."""
 
     id: int
