@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, picture in plots({n: Figures(f) for n, f in document["figures"].items()}):
         if chosen.plots:
             (chosen.plots / name).write_text(picture)
+    if chosen.page:
+        chosen.page.write_text(page(document))
     sys.stdout.write(page(document))
 
 
@@ -60,7 +62,8 @@ def _measure(
 
     if chosen.profile:
         samples = json.loads(profile(engine, folder, scale, tell).read_text())
-        document["profiles"][engine] = samples
+        title = ENGINES[engine] + (f", {chosen.label}" if chosen.label else "")
+        document["profiles"][title] = samples
     else:
         parts = set(chosen.part or ALL_PARTS)
         measured = measure(engine, folder, scale, parts, tell).document()
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help="a tiny run, to see that it works; no time is judged")
     add("--profile", action="store_true", help="look at where the time of uploads goes instead")
+    add("--label", help="what a profile is called beside its engine: before, after")
     add("--engine", choices=[*ENGINES], action="append", help="one engine alone")
     add("--part", choices=ALL_PARTS, action="append", help="one part alone; more by repeating it")
     add("--rounds", type=int, help="how often each is measured")
@@ -91,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--memory-minutes", type=float, help="how long memory is watched")
     add("--folder", type=Path, help="where databases are made: the disk that is measured")
     add("--json", type=Path, help="a file of all figures, begun or brought up to date")
+    add("--page", type=Path, help="a file for the page")
     add("--plots", type=Path, help="a folder for pictures")
     return parser
 
