@@ -37,16 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for engine in chosen.engine or ENGINES:
             _measure(engine, folder, scale, chosen, document, begun)
+            _keep(document, chosen)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.write(page(document))
+
+
+def _keep(document: Mapping[str, Any], chosen: argparse.Namespace) -> None:
+    """Write what was measured so far where it is wanted; an engine takes its time."""
     if chosen.json:
         chosen.json.write_text(json.dumps(document, indent=1) + "\n")
-    for name, picture in plots({n: Figures(f) for n, f in document["figures"].items()}):
-        if chosen.plots:
-            (chosen.plots / name).write_text(picture)
     if chosen.page:
         chosen.page.write_text(page(document))
-    sys.stdout.write(page(document))
+    if chosen.plots:
+        for name, picture in plots({n: Figures(f) for n, f in document["figures"].items()}):
+            (chosen.plots / name).write_text(picture)
 
 
 def _measure(

@@ -58,7 +58,7 @@ def test_a_profile_names_the_rooms_of_the_house(
 
     samples = json.loads(file.read_text())["profiles"]["SQLite"]
     assert 0 < sum(samples["own"].values()) <= samples["samples"]
-    assert any(name.startswith("uploads.") for name in samples["whole"])
+    assert any(name.startswith(("uploads.", "gateway.", "store.")) for name in samples["whole"])
     assert "Where the time goes" in capsys.readouterr().out
 
 
