@@ -306,10 +306,14 @@ ActorKind = Literal["user", "manager", "cli", "scheduler"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes a sale: a kind, and the account where there is one."""
+    """Who changes a sale: a kind, and the account where there is one.
+
+    `login` is the operating system's user at the command line, which has no account.
+    """
 
     kind: ActorKind
     user_id: int | None = None
+    login: str | None = None
 
     @staticmethod
     def of(user: User) -> "Actor":
