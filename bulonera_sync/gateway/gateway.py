@@ -232,6 +232,14 @@ class Gateway(Accounts, Throttles, Imports, Support):
         log_damage([found.sale])
         return replace(found, sale=as_told(found.sale))
 
+    async def numbers_beginning(self, beginning: str, *, limit: int) -> list[tuple[str, str]]:
+        """Return the last sale numbers that begin so, each with its sync_status."""
+
+        async def find(session: Session) -> list[tuple[str, str]]:
+            return await sales.numbers_beginning(session, beginning, limit=limit)
+
+        return await self._store.look_up(find)
+
     async def find_sales(self, user: User, local_ids: Collection[str]) -> dict[str, Sale]:
         """Return, by local_id, those of these sales that the user may see."""
 
