@@ -14,7 +14,7 @@ from types import FrameType
 INTERVAL_SECONDS = 0.003
 SWITCH_SECONDS = 0.0002
 # Of thousands of functions the rest has next to nothing.
-_KEPT = 120
+_KEPT = 400
 
 # A thread that waits is in one of these.
 _WAITING = {
