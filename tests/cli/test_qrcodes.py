@@ -60,16 +60,17 @@ def test_a_pipe_gets_no_code(run_anywhere: Run) -> None:
     assert not re.search("[█▀▄]", made.out)
 
 
-@pytest.fixture
-def on_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def be_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 def test_a_terminal_gets_black_on_white(
-    on_a_terminal: None, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_a_terminal(monkeypatch)
+
     show(PAGE)
 
     shown = capsys.readouterr().out
@@ -77,8 +78,9 @@ def test_a_terminal_gets_black_on_white(
 
 
 def test_without_colours_light_modules_are_the_drawn_ones(
-    on_a_terminal: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_a_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
 
     show(PAGE)
@@ -88,8 +90,9 @@ def test_without_colours_light_modules_are_the_drawn_ones(
 
 
 def test_a_terminal_that_is_too_narrow_gets_none(
-    on_a_terminal: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    be_a_terminal(monkeypatch)
     monkeypatch.setenv("COLUMNS", "20")
 
     show(PAGE)
