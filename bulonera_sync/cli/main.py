@@ -27,6 +27,7 @@ from bulonera_sync.cli import (
     retries,
     sales,
     serve,
+    service,
     statistics,
     throttles,
     users,
@@ -85,6 +86,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(database.app, name="db")
 app.add_typer(configuration.app, name="config")
 app.add_typer(certificates.app, name="tls")
+app.add_typer(service.app, name="service")
 app.command()(configuration.init)
 
 

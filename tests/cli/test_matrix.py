@@ -353,6 +353,10 @@ def test_a_second_daemon_on_the_file_is_refused(run_there: Run, scene: Scene) ->
 
 def test_every_command_is_in_the_table() -> None:
     tested_below = {"serve", "db restore"}
+    # In test_certificates.py, in a folder of its own each.
+    tested_below |= {"tls init", "tls show", "tls renew"}
+    # In test_service.py, on a machine that is a test's own.
+    tested_below |= {"service install", "service uninstall", "service status"}
 
     assert {line.command for line in LINES if not line.code} | tested_below == {*_commands(app, "")}
 
