@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.json and chosen.json.exists():
         # What is not measured this time stays as it was.
         document |= json.loads(chosen.json.read_text())
+    if chosen.note is not None:
+        document["note"] = chosen.note
     folder = Path(tempfile.mkdtemp(prefix="bulonera-bench-", dir=chosen.folder))
     # Postgres runs as somebody else when root starts it, and must get at the slow disk.
     folder.chmod(0o755)
@@ -101,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, help="where databases are made: the disk that is measured")
     add("--json", type=Path, help="a file of all figures, begun or brought up to date")
     add("--page", type=Path, help="a file for the page")
+    add("--note", help="what a reader of the page must know of this run")
     add("--plots", type=Path, help="a folder for pictures")
     return parser
 

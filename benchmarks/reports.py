@@ -27,7 +27,14 @@ with the gateway's runner and loop. Bold misses its aim. What was tried and did 
 def page(document: Mapping[str, Any]) -> str:
     """Return the figures as a page: ratios beside their aims, then this machine's own figures."""
     figures = {name: Figures(rounds) for name, rounds in document["figures"].items()}
-    lines = [_HEAD, "## Ratios", "", *_ratios(figures), ""]
+    lines = [
+        _HEAD,
+        *([document["note"], ""] if document.get("note") else []),
+        "## Ratios",
+        "",
+        *_ratios(figures),
+        "",
+    ]
     lines += [
         f"![{ENGINES[name]}: ratios beside their aims](speed-{name}.svg)\n" for name in figures
     ]
