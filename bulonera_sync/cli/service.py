@@ -47,8 +47,11 @@ def install(
 
     machine = Machine()
     machine.check()
+    words = [str(word) for word in program()]
+    # Before anything is given away: a user that can't come to the program gets nothing.
+    machine.try_as_user([*words, "--version"])
     machine.hand_over(stored_by(settings), config)
-    machine.try_as_user([*map(str, program()), "--config", str(config), "config", "check"])
+    machine.try_as_user([*words, "--config", str(config), "config", "check"])
     machine.start(unit)
     _tell_installed(machine.unit, machine.user, config)
 

@@ -360,3 +360,17 @@ def test_a_setting_that_the_service_would_not_see_is_refused(
 
     assert ran.code == 1
     assert "the service won't see BULONERA_SERVER__PORT" in ran.error
+
+
+def test_nothing_is_given_to_a_user_who_can_t_come_to_the_program(
+    run_anywhere: Run, folder: Path, on_machine: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    run_anywhere("init")
+    monkeypatch.setattr(sys, "executable", str(folder / "missing" / "python"))
+
+    ran = run_anywhere("service", "install")
+
+    assert "can't run the daemon" in ran.error
+    assert stat.S_IMODE((folder / "config.toml").stat().st_mode) == 0o600
+    assert on_machine.told == []
