@@ -266,6 +266,7 @@ def test_a_place_that_is_not_the_store_s_is_refused(folder: str, why: str) -> No
         Machine().hand_over(stored, CONFIG)
 
 
+@needs_root
 def test_a_user_who_can_t_run_the_daemon_is_told_why(systemd: Systemd) -> None:
     with pytest.raises(RefusedError, match=r"can't run the daemon: .*no such file"):
         systemd.machine.try_as_user(
