@@ -90,8 +90,8 @@ def forbidden() -> web.Response:
 
 async def status(request: web.Request) -> web.Response:
     """GET status/{id or local_id}/ (guide 5, contract 6)."""
-    found = await request.app[GATEWAY].find_sale(request[USER], path_key(request))
-    return answers.respond(status_document(found.sale))
+    found = await request.app[GATEWAY].find_state(request[USER], path_key(request))
+    return answers.respond(status_document(found))
 
 
 async def sale(request: web.Request) -> web.Response:
