@@ -27,8 +27,10 @@ PROPERTIES = (
 )
 
 # Nobody's to give away; the homes of users are not either.
-_NAMES = "etc etc/ssl home media mnt opt srv usr usr/local var var/lib var/log".split()
-SYSTEM_FOLDERS = (Path("/"), *(Path("/", name) for name in _NAMES))
+SYSTEM_FOLDERS = (
+    *map(Path, ("/", "/etc", "/etc/ssl", "/home", "/media", "/mnt", "/opt", "/srv")),
+    *map(Path, ("/usr", "/usr/local", "/var", "/var/lib", "/var/log")),
+)
 
 
 @dataclass(frozen=True, slots=True)
