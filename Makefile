@@ -25,7 +25,7 @@ test: .venv/.dev ## Run the tests, those on a real Postgres too; some of them wi
 faults: .venv/.dev ## Kill, cut, fill and starve a gateway in every way, and count what is lost (root; 4 minutes)
 	@FAULTS_SCALE=quick $(BIN)/python -m tests.faults $(ARGS)
 
-faults-long: .venv/.dev ## The same in the numbers of a release (an hour)
+faults-long: .venv/.dev ## The same in the numbers of a release
 	@FAULTS_SCALE=long $(BIN)/python -m tests.faults $(ARGS)
 
 check: .venv/.dev ## Check style, types and who imports whom

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if chosen.json and chosen.json.exists():
         # What is not measured this time stays as it was.
         document |= json.loads(chosen.json.read_text())
+    if chosen.note is not None:
+        document["note"] = chosen.note
     folder = Path(tempfile.mkdtemp(prefix="bulonera-bench-", dir=chosen.folder))
     # Postgres runs as somebody else when root starts it, and must get at the slow disk.
     folder.chmod(0o755)
@@ -37,14 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for engine in chosen.engine or ENGINES:
             _measure(engine, folder, scale, chosen, document, begun)
+            _keep(document, chosen)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    sys.stdout.write(page(document))
+
+
+def _keep(document: Mapping[str, Any], chosen: argparse.Namespace) -> None:
+    """Write what was measured so far where it is wanted; an engine takes its time."""
     if chosen.json:
         chosen.json.write_text(json.dumps(document, indent=1) + "\n")
-    for name, picture in plots({n: Figures(f) for n, f in document["figures"].items()}):
-        if chosen.plots:
+    if chosen.page:
+        chosen.page.write_text(page(document))
+    if chosen.plots:
+        for name, picture in plots({n: Figures(f) for n, f in document["figures"].items()}):
             (chosen.plots / name).write_text(picture)
-    sys.stdout.write(page(document))
 
 
 def _measure(
@@ -60,7 +69,8 @@ def _measure(
 
     if chosen.profile:
         samples = json.loads(profile(engine, folder, scale, tell).read_text())
-        document["profiles"][engine] = samples
+        title = ENGINES[engine] + (f", {chosen.label}" if chosen.label else "")
+        document["profiles"][title] = samples
     else:
         parts = set(chosen.part or ALL_PARTS)
         measured = measure(engine, folder, scale, parts, tell).document()
@@ -83,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help="a tiny run, to see that it works; no time is judged")
     add("--profile", action="store_true", help="look at where the time of uploads goes instead")
+    add("--label", help="what a profile is called beside its engine: before, after")
     add("--engine", choices=[*ENGINES], action="append", help="one engine alone")
     add("--part", choices=ALL_PARTS, action="append", help="one part alone; more by repeating it")
     add("--rounds", type=int, help="how often each is measured")
@@ -91,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--memory-minutes", type=float, help="how long memory is watched")
     add("--folder", type=Path, help="where databases are made: the disk that is measured")
     add("--json", type=Path, help="a file of all figures, begun or brought up to date")
+    add("--page", type=Path, help="a file for the page")
+    add("--note", help="what a reader of the page must know of this run")
     add("--plots", type=Path, help="a folder for pictures")
     return parser
 

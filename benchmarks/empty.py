@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from bulonera_sync.cli.serve import _loop_factory
 from bulonera_sync.server.connections import Connections
 from bulonera_sync.server.runner import KEEPALIVE_SECONDS, Runner
 
@@ -33,4 +34,5 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve())

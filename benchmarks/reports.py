@@ -7,17 +7,44 @@ from benchmarks.aims import AIMS, Aim
 from benchmarks.figures import Figures
 
 ENGINES = {"sqlite": "SQLite", "postgres": "Postgres"}
-_TOP = 18
+_TOP = 12
+
+
+_HEAD = """# How fast it is
+
+Written by `make bench ARGS="--json docs/speed.json --plots docs --page docs/speed.md"`; nothing
+here is typed by hand. A sale has three items; the catalogue has 20,000 products and 2,000
+customers; log, throttle, foreign keys and `synchronous=FULL` (`synchronous_commit=on`) are on; it
+is one process.
+
+**The ratios are what counts.** Each stands beside bare figures of the same rounds, interleaved: the
+bare engine writes the same rows by the raw driver (COPY on Postgres), the empty handler is aiohttp
+with the gateway's runner and loop. Bold misses its aim. What was tried and did not pay is in
+[decisions/0021](decisions/0021-where-the-time-of-an-upload-goes.md).
+"""
 
 
 def page(document: Mapping[str, Any]) -> str:
     """Return the figures as a page: ratios beside their aims, then this machine's own figures."""
     figures = {name: Figures(rounds) for name, rounds in document["figures"].items()}
-    lines = ["## Ratios", "", *_ratios(figures), ""]
-    lines += ["## This machine's figures", "", f"{document['machine']}.", "", *_absolutes(figures)]
-    profiles = document.get("profiles", {})
-    for name, samples in profiles.items():
-        lines += ["", f"## Where the time goes: {ENGINES[name]}", "", *_profile(samples)]
+    lines = [
+        _HEAD,
+        *([document["note"], ""] if document.get("note") else []),
+        "## Ratios",
+        "",
+        *_ratios(figures),
+        "",
+    ]
+    lines += [
+        f"![{ENGINES[name]}: ratios beside their aims](speed-{name}.svg)\n" for name in figures
+    ]
+    lines += ["## One machine's figures", "", f"{document['machine']}. Medians of the rounds, and "]
+    lines[-1] += "between which values they lay; on another machine they are others."
+    lines += ["", *_absolutes(figures)]
+    if profiles := document.get("profiles"):
+        lines += ["", "## Where the time goes", "", *_rooms(profiles)]
+        for name, samples in profiles.items():
+            lines += ["", f"### {name}: functions", "", *_functions(samples)]
     return "\n".join(lines) + "\n"
 
 
@@ -115,13 +142,43 @@ _SHOWN: tuple[tuple[str, str, float, str], ...] = (
 )
 
 
-def _profile(samples: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the functions with most time of their own, and all told by room."""
+_ROOMS = (
+    ("parsing", "bodies.parse_list_body"),
+    ("reading", "uploads.read_sale"),
+    ("what is known", "gateway.uploads.facts"),
+    ("deciding", "decisions.decide"),
+    ("carrying out", "consequences.carry_out"),
+    ("writing", "store.sales.save"),
+    ("of that, the driver's", "store.sqlite.SqliteSession.execute_many"),
+    ("BEGIN, COMMIT", "store.sqlite.transact"),
+    ("logging", "gateway.logbook.log_outcomes"),
+    ("answering", "server.answers.answer_upload"),
+)
+# Whose own time counts alone: all the rest happens within.
+_OWN = frozenset({"store.sqlite.transact", "store.sqlite.SqliteSession.execute_many"})
+
+
+def _rooms(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the rooms' shares of the working threads' time, under uploads of 100 sales."""
+    yield "Uploads of 100 sales by 4 clients; shares of the time in which any thread worked."
+    yield ""
+    yield f"| | {' | '.join(profiles)} |"
+    yield "|---|" + "---:|" * len(profiles)
+    for title, name in _ROOMS:
+        counts = [
+            each["own" if name in _OWN else "whole"].get(name, 0) / (each["samples"] or 1)
+            for each in profiles.values()
+        ]
+        if any(counts):
+            yield f"| {title} | {' | '.join(f'{count:.1%}' for count in counts)} |"
+
+
+def _functions(samples: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the functions with most time of their own."""
     total = samples["samples"] or 1
     yield "| own time | with what it calls | function |"
     yield "|---:|---:|---|"
-    own: Mapping[str, int] = samples["own"]
-    for name, count in _most(own):
+    for name, count in _most(samples["own"]):
         yield f"| {count / total:.1%} | {samples['whole'][name] / total:.1%} | `{name}` |"
 
 

@@ -14,7 +14,8 @@ ITEMS_PER_SALE = 3
 MISSING_CUSTOMER = 1_000_000
 
 _PLACE = "00000000-0000-0000-0000-000000000000"
-_TEMPLATES = 40
+# So many different sales a client sends in turn, at least two bodies of them.
+_SALES_A_CLIENT = 200
 
 
 def price_of(product_id: int) -> str:
@@ -62,7 +63,7 @@ class Bodies:
             _template(
                 [make_sale(first + turn * size + i, customer_id=customer_id) for i in range(size)]
             )
-            for turn in range(_TEMPLATES)
+            for turn in range(max(2, _SALES_A_CLIENT // size))
         ]
 
     def __iter__(self) -> Iterator[bytes]:

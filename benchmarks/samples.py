@@ -13,6 +13,8 @@ from types import FrameType
 
 INTERVAL_SECONDS = 0.003
 SWITCH_SECONDS = 0.0002
+# Of thousands of functions the rest has next to nothing.
+_KEPT = 400
 
 # A thread that waits is in one of these.
 _WAITING = {
@@ -54,7 +56,10 @@ class Sampler(threading.Thread):
         self.whole.update(seen)
 
     def write(self, file: Path) -> None:
-        document = {"samples": self.samples, "own": self.own, "whole": self.whole}
+        own, whole = dict(self.own.most_common(_KEPT)), dict(self.whole.most_common(_KEPT))
+        # Of every function that is told its whole is told too.
+        whole |= {name: self.whole[name] for name in own}
+        document = {"samples": self.samples, "own": own, "whole": whole}
         file.write_text(json.dumps(document))
 
 

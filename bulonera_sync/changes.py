@@ -152,4 +152,6 @@ def event_of(
     to_version: int | None,
     detail: Mapping[str, object],
 ) -> Event:
+    if at.actor.login:
+        detail = {**detail, "login": at.actor.login}
     return Event(kind, at.actor, at.now, from_version, to_version, detail)

@@ -119,8 +119,8 @@ def items_are_right(upload: SaleUpload, known: Known) -> Iterator[Problem]:
         if item.product_problem:
             yield item.product_problem
         elif item.product_id not in known.products:
-            text = f"Item #{item.index}: Producto con id={item.product_id} no existe"
-            yield Problem(f"items[{item.index}].product_id", "product_not_found", text)
+            text = f"Item #{item.place}: Producto con id={item.product_id} no existe"
+            yield Problem(f"items[{item.place}].product_id", "product_not_found", text)
         yield from item.other_problems
 
 

@@ -6,11 +6,12 @@ a missing folder loses records: they are counted, told in the file later, and no
 
 import contextlib
 import fcntl
+import itertools
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from io import TextIOWrapper
 from logging import LogRecord
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
@@ -125,13 +126,24 @@ class LogFile(RotatingFileHandler):
             _append(descriptor, b"\n")
             size += 1
         self.is_fresh = False
+        most = MAX_AT_ONCE
         while waiting:
-            data = waiting[0].encode()
-            if size and size + len(data) > self.maxBytes and self._has_rotated():
-                return
-            _append(descriptor, data)
-            size += len(data)
-            waiting.popleft()
+            block = _block(waiting, self.maxBytes - size, most)
+            if not block:
+                if size and self._has_rotated():
+                    return
+                block = [waiting[0].encode()]
+            try:
+                _append(descriptor, b"".join(block))
+            except OSError:
+                if len(block) == 1:
+                    raise
+                # The disk may take some of them yet.
+                most = 1
+                continue
+            size += sum(map(len, block))
+            for _ in block:
+                waiting.popleft()
 
     def _has_rotated(self) -> bool:
         try:
@@ -193,6 +205,18 @@ class LogFile(RotatingFileHandler):
             file.seek(-1, os.SEEK_END)
             return file.read(1) != b"\n"
         return False
+
+
+def _block(waiting: Iterable[str], room: int, most: int) -> list[bytes]:
+    """Return the first texts that fit in so many bytes, for one write: it costs more than they."""
+    block: list[bytes] = []
+    for text in itertools.islice(waiting, most):
+        data = text.encode()
+        room -= len(data)
+        if room < 0:
+            break
+        block.append(data)
+    return block
 
 
 def _append(descriptor: int, data: bytes) -> None:

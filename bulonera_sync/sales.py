@@ -51,8 +51,7 @@ class User:
 OPERATOR = User(0, "cli", "manager")
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """What the rules need of a catalogue product; price and tax are None where it states none."""
 
     id: int
@@ -307,10 +306,14 @@ ActorKind = Literal["user", "manager", "cli", "scheduler"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes a sale: a kind, and the account where there is one."""
+    """Who changes a sale: a kind, and the account where there is one.
+
+    `login` is the operating system's user at the command line, which has no account.
+    """
 
     kind: ActorKind
     user_id: int | None = None
+    login: str | None = None
 
     @staticmethod
     def of(user: User) -> "Actor":

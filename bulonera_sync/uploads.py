@@ -74,7 +74,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class ItemUpload(NamedTuple):
     """One item as said; None where the field is omitted or has a problem."""
 
-    index: int
+    place: int
     product_id: int | None
     quantity: Decimal | None
     unit_price: Decimal | None
@@ -291,7 +291,7 @@ def _read_item(raw: object, index: int) -> ItemUpload:
     tax_percentage = reader.tax_percentage()
     reader.refuse_unknown_keys()
     return ItemUpload(
-        index=index,
+        place=index,
         product_id=product_id,
         quantity=quantity,
         unit_price=unit_price,

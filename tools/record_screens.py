@@ -176,6 +176,7 @@ class Terminal:
     """A shell under a tmux of its own."""
 
     def __init__(self, demo: Demo, *, language: str, width: int) -> None:
+        self.language = language
         # One of its own: a server that is about to end would take the next session with it.
         self._socket = f"screens-{os.getpid()}-{next(_terminals)}"
         variables = {
@@ -249,10 +250,15 @@ def record_pending(terminal: Terminal, demo: Demo) -> None:
     terminal.type("bulonera-sync pending", until=DONE)
 
 
-def resolving(name: str, *keys: str) -> Record:
-    """Return what resolves a conflict by these keys, each answered by a question but the last."""
+def resolving(name: str, *said: str) -> Record:
+    """Return what resolves a conflict by these keys, each answered by a question but the last.
+
+    The till's key is t, and in Spanish the c that the screen then offers.
+    """
 
     def record(terminal: Terminal, demo: Demo) -> None:
+        till = "c" if terminal.language == "es" else "t"
+        keys = [key.replace("t", till) for key in said]
         terminal.type(f"bulonera-sync resolve {dispute(demo, name)}", until=ASKED)
         for key in keys[:-1]:
             terminal.type(key, until=ASKED)

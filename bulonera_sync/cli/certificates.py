@@ -14,12 +14,14 @@ from bulonera_sync.times import time_text
 if TYPE_CHECKING:
     from bulonera_sync.config import Settings
     from bulonera_sync.tls.files import Folder
+    from bulonera_sync.tls.names import Names
 
 app = typer.Typer(
     help="HTTPS for the tablets, with the gateway's own authority.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+IPV4 = 4
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -40,23 +42,10 @@ def init(
     file = folder.authority_file
     say(phrase("Made the authority {file} and the gateway's certificate.", file=file))
     _describe(settings, folder)
+    say("")
     say(phrase("What comes next:"))
-    if settings.server.host in LOOPBACK:
-        text = phrase(
-            "  The gateway listens on this machine alone: set [server] host = {host} for tablets.",
-            host='"0.0.0.0"',
-        )
-        say(text)
     say(phrase("  Start the daemon again (bulonera-sync serve): it answers over HTTPS."))
-    port = settings.server.tls_page_port
-    say(
-        phrase(
-            "  Install {file} on each tablet (from http://ADDRESS:{port} while the daemon runs), "
-            "and compare the fingerprint.",
-            file=file,
-            port=port,
-        )
-    )
+    _say_where_tablets_go(settings, folder)
 
 
 @app.command()
@@ -65,9 +54,11 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     settings = settings_of(context)
     folder = _folder(settings)
     if as_json:
-        print_json(_document(folder))
+        print_json(_document(settings, folder))
     else:
         _describe(settings, folder)
+        say("")
+        _say_where_tablets_go(settings, folder)
 
 
 @app.command()
@@ -94,7 +85,7 @@ def _folder(settings: "Settings") -> "Folder":
     return Folder(settings.server.tls_folder)
 
 
-def _document(folder: "Folder") -> dict[str, object]:
+def _document(settings: "Settings", folder: "Folder") -> dict[str, object]:
     from bulonera_sync.tls.authority import fingerprint, names_in
 
     authority, leaf = folder.authority(), folder.leaf()
@@ -103,12 +94,49 @@ def _document(folder: "Folder") -> dict[str, object]:
         "names": sorted(names.domains),
         "addresses": sorted(map(str, names.addresses)),
         "ends_at": time_text(leaf.not_valid_after_utc),
+        "pages": pages_of(settings, names),
         "authority": {
             "file": str(folder.authority_file),
             "ends_at": time_text(authority.not_valid_after_utc),
             "fingerprint": fingerprint(authority),
         },
     }
+
+
+def pages_of(settings: "Settings", names: "Names") -> list[str]:
+    """Return where tablets get the authority while the daemon runs, the likeliest first."""
+    reached = sorted(
+        (each for each in names.addresses if not each.is_loopback and not each.is_link_local),
+        key=lambda each: (each.version, each),
+    )
+    port = settings.server.tls_page_port
+    return [f"http://{f'[{each}]' if each.version > IPV4 else each}:{port}/" for each in reached]
+
+
+def _say_where_tablets_go(settings: "Settings", folder: "Folder") -> None:
+    from bulonera_sync.cli.qrcodes import show as show_code
+    from bulonera_sync.tls.authority import names_in
+
+    if settings.server.host in LOOPBACK:
+        text = phrase(
+            "  The gateway listens on this machine alone: set [server] host = {host} for tablets.",
+            host='"0.0.0.0"',
+        )
+        say(text)
+    pages = pages_of(settings, names_in(folder.leaf()))
+    if not pages:
+        say(phrase("  This machine has no address that a tablet could reach: is its cable in?"))
+        return
+    say(
+        phrase(
+            "  On each tablet, open {page} (while the daemon runs), install the certificate and "
+            "compare the fingerprint.",
+            page=pages[0],
+        )
+    )
+    show_code(pages[0])
+    if len(pages) > 1:
+        say(phrase("  Or, by its other addresses: {pages}", pages=" ".join(pages[1:])))
 
 
 def _describe(settings: "Settings", folder: "Folder") -> None:

@@ -68,7 +68,10 @@ def _sales_in(*sync_statuses: str) -> Complete:
 def _any_sale(context: typer.Context, incomplete: str) -> list[Offer]:
     async def ask(gateway: "Gateway") -> list[Offer]:
         held = await _unsynced(gateway, ("error", "pending", "conflict"), incomplete)
-        return [*held, *await _recent(gateway, incomplete)][:MAX_OFFERS]
+        offers = dict(held)
+        for name, status in await _others(gateway, incomplete):
+            offers.setdefault(name, status)
+        return list(offers.items())[:MAX_OFFERS]
 
     return _asked(context, ask)
 
@@ -79,6 +82,13 @@ async def _unsynced(
     rows, _ = await gateway.pending(sync_statuses=sync_statuses, user_id=None, limit=1_000)
     found = ((_name_of(row.number, row.local_id, incomplete), row.sync_status) for row in rows)
     return [(name, status) for name, status in found if name][:MAX_OFFERS]
+
+
+async def _others(gateway: "Gateway", incomplete: str) -> list[Offer]:
+    recent = await _recent(gateway, incomplete)
+    if not incomplete:
+        return recent
+    return [*await gateway.numbers_beginning(incomplete, limit=MAX_OFFERS), *recent]
 
 
 async def _recent(gateway: "Gateway", incomplete: str) -> list[Offer]:

@@ -12,7 +12,7 @@ import typer
 
 from bulonera_sync.cli.invocations import prepare, read, settings_of
 from bulonera_sync.cli.output import AsJson, agreed, complain, print_json, say
-from bulonera_sync.cli.words import instant, phrase
+from bulonera_sync.cli.words import instant, phrase, plural
 from bulonera_sync.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def restore(
     say(phrase("{url} is restored: {told}.", url=store.shown_url, told=told))
     if restored.kept is not None:
         say(phrase("What was there before is kept in {file}.", file=restored.kept))
+        _tell_of_later(prospect.later, restored.kept)
     if prospect.present is None and skip is None:
         text = phrase(
             "Warning: no database was there, so numbers issued after the backup ({age}) are not "
@@ -190,8 +191,30 @@ def _ask(store: "StoreSettings", file: Path, prospect: "Prospect", zone: tzinfo)
             "Users, tokens and allowances become the backup's. What is there now is kept in a file."
         )
     )
+    if prospect.later:
+        text = plural(
+            prospect.later,
+            "{count} sale there is not in the backup: it will be only in that file and on the "
+            "tills, which must send it again.",
+            "{count} sales there are not in the backup: they will be only in that file and on the "
+            "tills, which must send them again.",
+        )
+        say(text)
     if not agreed(phrase("Replace what is there now by the backup?")):
         raise RefusedError(phrase("nothing was restored, as you said"))
+
+
+def _tell_of_later(count: int, kept: Path) -> None:
+    if count:
+        text = plural(
+            count,
+            "Warning: {count} sale taken after the backup is only in {file} and on the tills: keep "
+            "that file, and have the tills send everything again.",
+            "Warning: {count} sales taken after the backup are only in {file} and on the tills: "
+            "keep that file, and have the tills send everything again.",
+            file=kept,
+        )
+        complain(text)
 
 
 def _told(contents: "Contents", zone: tzinfo) -> str:

@@ -1,7 +1,9 @@
 """One run of a command: its settings, read when first asked for, and its way to the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import getpass
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work = Callable[["Gateway"], Awaitable[T]]
+# Longer names are some program's.
+MAX_LOGIN = 64
 
 
 @dataclass
@@ -73,6 +77,7 @@ async def _on_prepared(settings: "Settings", work: Work[T]) -> T:
 
     try:
         async with open_gateway(settings) as gateway:
+            gateway.login = login_of(os.environ)
             return await work(gateway)
     except UnpreparedError as error:
         if not _is_store_unsaid(settings):
@@ -106,7 +111,24 @@ async def open_prepared(settings: "Settings") -> "AsyncIterator[Gateway]":
             # Only now: the migrations' machinery takes as long to import as most commands to run.
             await prepare(settings)
             gateway = await stack.enter_async_context(open_gateway(settings))
+        gateway.login = login_of(os.environ)
         yield gateway
+
+
+def login_of(variables: Mapping[str, str]) -> str | None:
+    """Return the operating system's user at this terminal; through sudo, whoever called it."""
+    # Whom sudo was called by says more than root, or the daemon's own user.
+    name = variables.get("SUDO_USER") or _own_login()
+    # A variable's bytes need not be text, and a database takes nothing else.
+    return name and name.encode(errors="replace").decode()[:MAX_LOGIN]
+
+
+def _own_login() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # A container's user often has no name.
+        return None
 
 
 async def prepare(settings: "Settings") -> None:

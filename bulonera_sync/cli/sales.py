@@ -59,11 +59,14 @@ def history(context: typer.Context, sale: SaleName, as_json: AsJson = False) -> 
 
 def _line(entry: Mapping[str, Any]) -> Mapping[str, object]:
     versions = [str(each) for each in (entry["from_version"], entry["to_version"]) if each]
+    detail = dict(entry["detail"])
+    login = detail.pop("login", None)
+    who = entry["user"] or entry["actor"]
     return {
         "what": entry["kind"],
-        "who": entry["user"] or entry["actor"],
+        "who": f"{who} ({login})" if login else who,
         "version": " → ".join(dict.fromkeys(versions)) or None,
-        "detail": ", ".join(_said(name, value) for name, value in entry["detail"].items() if value),
+        "detail": ", ".join(_said(name, value) for name, value in detail.items() if value),
     }
 
 

@@ -140,8 +140,12 @@ def pending_row(row: PendingSale) -> PendingRow:
 
 
 def customer_as_sent(said: str | None) -> object:
+    if said is None:
+        return None
+    if said.isascii() and said.isdigit():
+        return int(said)
     try:
-        return None if said is None else json.loads(said)
+        return json.loads(said)
     except ValueError:
         # Damaged on disk: the row is told all the same.
         return None

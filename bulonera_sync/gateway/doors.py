@@ -39,6 +39,8 @@ class Door:
         self._chance = chance
         sync, retry = settings.sync, settings.retry
         self._rate = sync.rate
+        # Who sits at the command line; the history tells it of what the operator changes.
+        self.login: str | None = None
         # Called when a sale became due just now; the daemon's schedule listens.
         self.when_due: Callable[[], None] = nobody_listens
         self._rules = uploads.UploadRules(

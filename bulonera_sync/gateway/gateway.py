@@ -75,7 +75,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
             read = await asyncio.to_thread(self._read, raw_sales, texts)
         else:
             read = self._read(raw_sales, texts)
-        at = self._circumstances(Actor.of(user))
+        at = self._circumstances(user)
         # A chance for each: what fails together must not come back together.
         submissions = [
             Submission(upload, user.id, replace(at, chance=self._chance())) for upload in read
@@ -111,14 +111,17 @@ class Gateway(Accounts, Throttles, Imports, Support):
             for index, raw in enumerate(raw_sales)
         ]
 
-    def _circumstances(self, actor: Actor) -> Circumstances:
+    def _circumstances(self, user: User) -> Circumstances:
+        actor = Actor.of(user)
+        if actor.kind == "cli":
+            actor = replace(actor, login=self.login)
         return Circumstances(actor, self._clock(), self._retry, self._chance())
 
     # Retries
 
     async def retry(self, user: User, keys: Sequence[int | str]) -> list[RetryResult]:
         """Queue held sales by id or local_id (contract 5); a result a key, in order."""
-        at = self._circumstances(Actor.of(user))
+        at = self._circumstances(user)
 
         async def queue_all(session: Session) -> list[RetryResult]:
             return await retries.queue_all(session, user, keys, at)
@@ -162,7 +165,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
 
     async def resolve(self, user: User, key: int | str, request: Request) -> edits.Result:
         """Decide a conflict (contract 6); raises `NotFoundError`."""
-        at = self._circumstances(Actor.of(user))
+        at = self._circumstances(user)
 
         async def decide_it(session: Session) -> edits.Result:
             return await edits.resolve_conflict(session, user, key, request, self._rules, at)
@@ -175,7 +178,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
         self, user: User, key: int | str, said: Mapping[str, object], version: int | None
     ) -> edits.Result:
         """Edit a sale on the server (contract 7); raises `NotFoundError`."""
-        at = self._circumstances(Actor.of(user))
+        at = self._circumstances(user)
 
         async def edit_it(session: Session) -> edits.Result:
             return await edits.edit_sale(session, user, key, said, version, self._rules, at)
@@ -228,6 +231,14 @@ class Gateway(Accounts, Throttles, Imports, Support):
         found = await self._store.look_up(find)
         log_damage([found.sale])
         return replace(found, sale=as_told(found.sale))
+
+    async def numbers_beginning(self, beginning: str, *, limit: int) -> list[tuple[str, str]]:
+        """Return the last sale numbers that begin so, each with its sync_status."""
+
+        async def find(session: Session) -> list[tuple[str, str]]:
+            return await sales.numbers_beginning(session, beginning, limit=limit)
+
+        return await self._store.look_up(find)
 
     async def find_sales(self, user: User, local_ids: Collection[str]) -> dict[str, Sale]:
         """Return, by local_id, those of these sales that the user may see."""

@@ -76,7 +76,7 @@ def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Proble
             "Sync upload: Item validation error",
             extra={
                 **context,
-                "item_index": item.index,
+                "item_index": item.place,
                 "product_id": item.product_id,
                 "error": problem.message,
             },

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import escape
+from pathlib import Path
 from string import Template
 
 from aiohttp import web
@@ -76,12 +77,13 @@ async def offering(
         yield None
         return
     try:
-        app = await asyncio.to_thread(_make_app, certificate)
+        offer = Offer(certificate.own)
+        await offer.read()
     except BuloneraError as error:
         logger.error("Authority not offered", extra={"error": str(error)})
         yield None
         return
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(_make_app(offer), access_log=None)
     await runner.setup()
     try:
         try:
@@ -95,21 +97,34 @@ async def offering(
         await runner.cleanup()
 
 
-def _make_app(certificate: ServedCertificate) -> web.Application:
-    from bulonera_sync.tls.authority import fingerprint  # noqa: PLC0415 - slow, seldom used
-    from bulonera_sync.tls.files import Folder  # noqa: PLC0415
+class Offer:
+    """The authority as it is when it is asked for: `tls init --force` may make another."""
 
-    assert certificate.own is not None
-    folder = Folder(certificate.own)
-    authority = folder.authority_file.read_bytes()
-    facts = {"style": STYLE, "fingerprint": escape(fingerprint(folder.authority()))}
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
+    async def read(self) -> tuple[bytes, str]:
+        """Return the certificate's file and its fingerprint; raises `BuloneraError`."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> tuple[bytes, str]:
+        from bulonera_sync.tls.authority import fingerprint  # noqa: PLC0415 - slow, seldom used
+        from bulonera_sync.tls.files import Folder  # noqa: PLC0415
+
+        folder = Folder(self._folder)
+        return folder.authority_file.read_bytes(), fingerprint(folder.authority())
+
+
+def _make_app(offer: Offer) -> web.Application:
     async def page(request: web.Request) -> web.Response:
+        _, fingerprint = await offer.read()
+        facts = {"style": STYLE, "fingerprint": escape(fingerprint)}
         is_english = request.headers.get("Accept-Language", "").lower().startswith("en")
         text = (ENGLISH if is_english else SPANISH).substitute(facts)
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     async def download(request: web.Request) -> web.Response:
+        authority, _ = await offer.read()
         # Android and iOS know what to do with this type.
         return web.Response(
             body=authority, content_type="application/x-x509-ca-cert", headers=HEADERS

@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 from bulonera_sync.errors import RefusedError
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.server import answers
+from bulonera_sync.server.announcing import announcing
 from bulonera_sync.server.app import make_app
 from bulonera_sync.server.certificates import certificate_for
 from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
@@ -135,8 +136,10 @@ async def serving(gateway: Gateway, *, log_lines_lost: Lost = nothing_lost) -> A
         async with jobs, offering(settings, certificate):
             site = Site(runner, settings.host, settings.port, ssl_context=context)
             await _listen(site, settings.host, settings.port)
+            is_tls, port = context is not None, runner.addresses[0][1]
             with sweeping(connections):
-                yield _address(runner, is_tls=context is not None)
+                async with announcing(settings, port, is_tls=is_tls):
+                    yield _address(runner, is_tls=is_tls)
     finally:
         gc.set_threshold(*thresholds)
         await runner.cleanup()

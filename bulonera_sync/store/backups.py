@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from bulonera_sync.errors import RefusedError, SchemaError, StoreUnavailableError
 from bulonera_sync.store import schema, sqlite
@@ -24,6 +24,7 @@ from bulonera_sync.store.schema import SCHEMA_REVISION
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
 from bulonera_sync.store.statistics import SKIPPED
+from bulonera_sync.store.types import BigId
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DUMP_MAGIC = b"PGDMP"
@@ -32,6 +33,9 @@ _NUMBER = "number "
 # What SQLite puts beside a file.
 _BESIDE = ("-wal", "-shm", "-journal")
 
+_ISSUED_AFTER = Statement(
+    select(func.count()).where(schema.sales.c.id > bindparam("last", type_=BigId))
+)
 LATEST = Statement(select(func.max(schema.sales.c.updated_at)))
 
 
@@ -52,11 +56,15 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a restore would put in place of what; `problem` is why the present can't be read."""
+    """What a restore would put in place of what; `problem` is why the present can't be read.
+
+    `later` are the present's sales whose ids the backup had not come to.
+    """
 
     backup: Contents
     present: Contents | None
     problem: str | None = None
+    later: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,13 @@ async def contents_of(session: Session) -> Contents | None:
     [(latest,)] = await session.fetch(LATEST)
     counters: dict[str, int] = dict(await session.fetch(COUNTERS))
     return Contents(revision, await count_rows(session), latest, counters, {})
+
+
+async def sales_after(session: Session, backup: Contents) -> int:
+    """Return how many sales the database has that were taken after the backup."""
+    count: int
+    [(count,)] = await session.fetch(_ISSUED_AFTER, last=backup.counters.get("sale id", 0))
+    return count
 
 
 # Files
@@ -231,7 +246,9 @@ def survey_sqlite(path: Path, file: Path) -> Prospect:
     with _backup_opened(file, path) as connection:
         backup = _sound_in(connection, file)
     try:
-        return Prospect(backup, _present_in(path.resolve()))
+        present = _present_in(path.resolve())
+        later = _later_in(path.resolve(), backup) if present else 0
+        return Prospect(backup, present, later=later)
     except _UnreadableError as error:
         return Prospect(backup, None, str(error))
 
@@ -357,6 +374,11 @@ def _present_in(path: Path) -> Contents | None:
         if type(error.__cause__) is not sqlite3.DatabaseError:
             raise
         raise _UnreadableError(str(error.__cause__)) from error
+
+
+def _later_in(path: Path, backup: Contents) -> int:
+    with sqlite.told_apart(), closing(sqlite.connect(path)) as connection:
+        return sqlite.transact(connection, "BEGIN", lambda session: sales_after(session, backup))
 
 
 def _bring_up_to_date(candidate: Path, now: datetime) -> None:

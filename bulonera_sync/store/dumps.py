@@ -35,6 +35,7 @@ from bulonera_sync.store.backups import (
     publish,
     refuse_other_file,
     refuse_revision,
+    sales_after,
 )
 from bulonera_sync.store.revisions import newer_schema
 from bulonera_sync.store.schema import SCHEMA_REVISION, metadata
@@ -77,7 +78,10 @@ async def survey_postgres(url: str, file: Path) -> Prospect:
     connection = await postgres.open_patiently(url)
     try:
         await _refuse_others(connection)
-        return Prospect(backup, await _present_in(connection))
+        present = await _present_in(connection)
+        session = postgres.PostgresSession(connection)
+        later = await sales_after(session, backup) if present else 0
+        return Prospect(backup, present, later=later)
     finally:
         await connection.close()
 

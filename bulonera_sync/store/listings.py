@@ -1,10 +1,10 @@
 """What did not arrive: the unsynced sales, oldest first, a page at a time."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, bindparam, func, select, text
 
@@ -17,8 +17,7 @@ from bulonera_sync.store.statements import Row, Statement
 from bulonera_sync.store.types import BigId
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSale:
+class PendingSale(NamedTuple):
     """A row of the pending listing (contract 4).
 
     `customer_said` is JSON text, an id or whatever was sent in its place, None where nothing was.
@@ -43,27 +42,13 @@ class PendingSale:
     warnings: tuple[Problem, ...]
 
 
+# As the fields above, the customer of accepted sales last.
 _COLUMNS = (
-    sales.c.id,
-    sales.c.number,
-    sales.c.local_id,
-    sales.c.user_id,
-    sales.c.sync_status,
-    sales.c.status,
-    sales.c.payment_status,
-    sales.c.fiscal_status,
-    sales.c.version,
-    sales.c.customer_said,
+    *(sales.c[name] for name in PendingSale._fields),
     sales.c.customer_id,
-    sales.c.total,
-    sales.c.created_at,
-    sales.c.attempts,
-    sales.c.next_attempt_at,
-    sales.c.is_dead,
-    sales.c.problems,
-    sales.c.warnings,
 )
-_NAMES = tuple(each.name for each in _COLUMNS)
+_CUSTOMER_SAID = PendingSale._fields.index("customer_said")
+_BEFORE, _AFTER = slice(_CUSTOMER_SAID), slice(_CUSTOMER_SAID + 1, -3)
 
 
 @cache
@@ -102,10 +87,7 @@ async def list_pending(
 
 
 def _pending(row: Row) -> PendingSale:
-    facts = dict(zip(_NAMES, row, strict=True))
-    customer_id = facts.pop("customer_id")
-    if customer_id is not None:
-        facts["customer_said"] = str(customer_id)
-    for name in ("problems", "warnings"):
-        facts[name] = load_problems(facts[name])
-    return PendingSale(**facts)
+    problems, warnings, customer_id = row[-3:]
+    said = row[_CUSTOMER_SAID] if customer_id is None else str(customer_id)
+    reasons = load_problems(problems), load_problems(warnings)
+    return PendingSale._make((*row[_BEFORE], said, *row[_AFTER], *reasons))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from bulonera_sync.changes import Change
@@ -18,6 +19,8 @@ from bulonera_sync.sales import (
     Problem,
     Sale,
 )
+
+MAX_CACHED = 400
 
 # What never changes after the first receipt.
 FIXED = frozenset({"id", "number", "local_id", "user_id", "created_at"})
@@ -170,10 +173,20 @@ def dump_problems(problems: Sequence[Problem]) -> str | None:
 
 def load_problems(text: str | None) -> tuple[Problem, ...]:
     """Return the problems of a column; one that can't be read any more is told as damage."""
+    if not text:
+        return ()
+    return _load_common(text) if len(text) <= MAX_CACHED else _load(text)
+
+
+def _load(text: str) -> tuple[Problem, ...]:
     try:
-        return tuple(Problem(**each) for each in json.loads(text)) if text else ()
+        return tuple(Problem(**each) for each in json.loads(text))
     except _UNREADABLE:
         return (STORED_DAMAGED,)
+
+
+# Every till asks again and again for what is pending, with the same reasons.
+_load_common = lru_cache(maxsize=2_048)(_load)
 
 
 def _dump_defaults(defaults: Mapping[int, Decimal]) -> str:

@@ -61,6 +61,13 @@ BY_LOCAL_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.local_id, "l
 BY_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.id, "ids")))
 
 
+# A range, since under most collations LIKE is not answered from the index.
+BY_NUMBERS_BEGINNING = Statement(
+    select(_sales.c.number, _sales.c.sync_status)
+    .where(_sales.c.number >= bindparam("beginning"), _sales.c.number <= bindparam("end"))
+    .order_by(_sales.c.number.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
 BY_NUMBER = Statement(select(*_SALE_COLUMNS).where(_sales.c.number == bindparam("number")))
 
 
@@ -200,6 +207,17 @@ async def find_by_ids(session: Session, ids: Collection[int]) -> dict[int, Sale]
     """Return the sales under these ids, whosever they are, by id."""
     rows = await session.fetch(BY_ID, ids=sorted(storable(ids)))
     return {sale.id: sale for sale in await _with_items(session, rows)}
+
+
+async def numbers_beginning(
+    session: Session, beginning: str, *, limit: int
+) -> list[tuple[str, str]]:
+    """Return the last numbers that begin so, each with its sale's sync_status."""
+    # Whatever the collation, nothing that a number goes on with comes after this.
+    end = f"{beginning}zz"
+    rows = await session.fetch(BY_NUMBERS_BEGINNING, beginning=beginning, end=end, limit=limit)
+    # Some collations pass over hyphens, and have others in this range.
+    return [(number, status) for number, status in rows if number.startswith(beginning)]
 
 
 async def find_one(session: Session, key: int | str) -> Sale | None:

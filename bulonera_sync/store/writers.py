@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from bulonera_sync.errors import StoreUnavailableError
+from bulonera_sync.errors import StoreUnavailableError, TooMuchToWriteError
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
 
 MAX_WAITING = 1_000
@@ -70,7 +70,7 @@ class Writer:
 
     async def _wait_for(self, job: _Job, future: asyncio.Future[T]) -> T:
         if self._is_closing or len(self._jobs) >= MAX_WAITING:
-            raise StoreUnavailableError("the gateway has too much to write")
+            raise TooMuchToWriteError("the gateway has too much to write")
         self._jobs.append(job)
         self._has_come.set()
         return await asyncio.shield(future)

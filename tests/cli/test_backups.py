@@ -11,9 +11,13 @@ import pytest
 
 from bulonera_sync.cli.locks import only_daemon_on
 from tests.cli.conftest import Run
+from tests.cli.shops import Shop, shop
 from tests.end_to_end.processes import on_store, serving_process
+from tests.factories import make_sale
 from tests.postgres import PostgresServer
 from tests.store.databases import ON_SQLITE, is_sqlite
+
+__all__ = ["shop"]
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,19 @@ def test_a_restore_says_what_is_there_and_where_the_former_is(run: Run, folder: 
     kept = Path(ran.out.rsplit(" kept in ", 1)[1].strip().removesuffix("."))
     assert run("db", "restore", kept, "--yes").code == 0
     assert users(run) == ["ana", "beto"]
+
+
+def test_it_counts_the_sales_taken_after_the_backup(run: Run, shop: Shop) -> None:
+    ana = shop.user("ana")
+    shop.upload(ana, make_sale())
+    run("db", "backup", "shop.backup")
+    shop.upload(ana, make_sale(), make_sale())
+
+    ran = run("db", "restore", "shop.backup", "--yes")
+
+    kept = ran.out.rsplit(" kept in ", 1)[1].strip().removesuffix(".")
+    assert ran.code == 0
+    assert f"2 sales taken after the backup are only in {kept} and on the tills" in ran.err
 
 
 def test_off_a_terminal_it_needs_yes(run: Run) -> None:

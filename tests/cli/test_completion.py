@@ -67,6 +67,20 @@ def test_any_sale_is_offered_the_unsynced_first(ask_shop: Ask) -> None:
     assert [number[-1] for number in offered] == ["3", "4", "2", "1"]
 
 
+def test_a_number_that_was_begun_is_found_however_old(
+    shop: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULONERA_STORE__URL", shop.settings.store.url)
+    ana = shop.user("ana")
+    oldest, *_ = shop.upload(ana, *(make_sale() for _ in range(30)))
+    first = str(oldest.sale_number)
+    numbers = [f"{first[:-2]}{count:02}" for count in range(1, 10)]
+
+    assert ask("show", first[:-1]) == numbers[::-1]
+    assert ask("show", first) == [first]
+    assert len(ask("show", "VTA-20")) == 30
+
+
 def test_retry_and_resolve_offer_what_they_can_end(ask_shop: Ask) -> None:
     [held] = ask_shop("retry", "")
     [disputed] = ask_shop("resolve", "")

@@ -31,6 +31,45 @@ def test_a_synced_sale_is_changed_and_its_history_tells_it(run: Run, shop: Shop,
     ]
 
 
+def test_the_history_names_who_was_at_the_terminal(
+    run: Run, shop: Shop, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [sale] = shop.upload(ana, make_sale())
+    monkeypatch.setenv("SUDO_USER", "rosa")
+    run("edit", sale.sale_number, "--status", "confirmed")
+
+    shown = run("history", sale.sale_id)
+    entries = run("history", sale.sale_id, "--json").json["results"]
+
+    assert "cli (rosa)" in shown.out
+    assert [each["detail"].get("login") for each in entries] == [None, "rosa"]
+    assert [each["actor"] for each in entries] == ["user", "cli"]
+
+
+def test_a_retry_from_the_terminal_is_under_its_users_name(
+    run: Run, shop: Shop, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [held] = shop.upload(ana, make_sale(items=[make_item(quantity="0")]))
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setenv("LOGNAME", "pedro")
+
+    run("retry", held.sale_number)
+
+    assert "cli (pedro)" in run("history", held.sale_id).out
+
+
+def test_a_name_that_is_no_text_is_kept_as_text(
+    run: Run, shop: Shop, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [sale] = shop.upload(ana, make_sale())
+    monkeypatch.setenv("SUDO_USER", "jos\udce9")
+
+    done = run("edit", sale.sale_number, "--status", "confirmed")
+
+    assert done.code == 0
+    assert "cli (jos?)" in run("history", sale.sale_id).out
+
+
 def test_items_that_a_till_sent_wrong_are_corrected_from_a_file(
     run: Run, shop: Shop, ana: User, folder: Path
 ) -> None:

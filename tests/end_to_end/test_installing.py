@@ -58,3 +58,18 @@ async def test_the_plain_port_serves_the_authority_and_nothing_else(
     assert body == Folder(settings.tls_folder).authority_file.read_bytes()
     assert certificate.content_type == "application/x-x509-ca-cert"
     assert (key.status, sales.status) == (404, 404)
+
+
+async def test_a_new_authority_is_offered_without_a_restart(settings: ServerSettings) -> None:
+    folder = Folder(settings.tls_folder)
+    async with (
+        offering(settings, certificate_for(settings)) as address,
+        ClientSession() as http,
+    ):
+        before = await (await http.get(f"{address}/ca.crt")).read()
+        folder.make(machine_names(), datetime.now(UTC), over=True)
+        after = await (await http.get(f"{address}/ca.crt")).read()
+        text = await (await http.get(f"{address}/")).text()
+
+    assert before != after == folder.authority_file.read_bytes()
+    assert fingerprint(folder.authority()) in text

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bulonera_sync.cli.supervisors import Supervisor
+from bulonera_sync.gateway import Gateway
+from bulonera_sync.store import writers
 from tests.end_to_end.processes import DaemonProcess, serving_process
 from tests.store.databases import ON_SQLITE, locked
 
@@ -149,3 +151,18 @@ def test_nobody_is_told_where_nobody_asks(store_url: str) -> None:
 
 def test_a_supervisor_that_is_gone_stops_nothing(store_url: str, tmp_path: Path) -> None:
     Supervisor(str(tmp_path / "gone")).tell("READY=1")
+
+
+async def test_a_full_queue_is_no_turn_of_the_writer(
+    gateway: Gateway, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "MAX_WAITING", 1)
+    async with locked(store_url):
+        held = [asyncio.create_task(gateway.beat()) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        refused = asyncio.create_task(gateway.beat())
+        await asyncio.sleep(0.1)
+        meanwhile = [each.done() for each in (*held, refused)]
+
+    await asyncio.gather(*held, refused)
+    assert meanwhile == [False, False, False]

@@ -529,6 +529,24 @@ def test_half_a_record_is_not_left_behind(log: Log, file: Path, limited_file_siz
     assert file.read_text() == full
 
 
+def test_of_records_written_at_once_as_many_are_kept_as_have_room(
+    log: Log, file: Path, limited_file_size: int
+) -> None:
+    file.parent.mkdir()
+    room = 2 * len(lay_out_text(make_record(message="Sale synced"))) + 10
+    file.write_text("x" * (limited_file_size - room - 1) + "\n")
+    together = threading.Event()
+    log._queue.records.put_nowait(together.wait)
+
+    for _ in range(5):
+        logger.info("Sale synced")
+    together.set()
+
+    assert log.flush()
+    assert messages_in(file) == ["Sale synced", "Sale synced"]
+    assert log.lost == 3
+
+
 def test_half_a_record_of_a_power_cut_takes_no_other_with_it(log: Log, file: Path) -> None:
     file.parent.mkdir()
     file.write_text("INFO 2026-02-16 12:00:30 sync_vi")
