@@ -27,11 +27,10 @@ PROPERTIES = (
 )
 
 # Nobody's to give away; the homes of users are not either.
-SYSTEM_FOLDERS = tuple(
-    Path("/", name)
-    for name in ("", "etc", "home", "media", "mnt", "opt", "srv", "usr", "usr/local", "var",
-                 "var/lib", "var/log")
-)  # fmt: skip
+SYSTEM_FOLDERS = (
+    *map(Path, ("/", "/etc", "/etc/ssl", "/home", "/media", "/mnt", "/opt", "/srv")),
+    *map(Path, ("/usr", "/usr/local", "/var", "/var/lib", "/var/log")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +148,22 @@ class Machine:
 
 def owned(stored: Stored) -> Iterator[Path]:
     """Yield the folders and files that a daemon must own, and no other file in those folders."""
-    yield from dict.fromkeys((*stored.folders, stored.log.parent))
     for file in (stored.database, stored.log):
         if file is not None:
             yield file.parent
             # Beside a database are its -wal, -shm and .lock, beside a log the former ones.
             yield from (each for each in file.parent.iterdir() if each.name.startswith(file.name))
-    if stored.tls.is_dir():
-        yield stored.tls
-        yield from stored.tls.iterdir()
+    yield from _certificates(stored.tls)
+
+
+def _certificates(path: Path) -> Iterator[Path]:
+    from bulonera_sync.tls.files import Folder
+
+    folder = Folder(path)
+    if folder.authority_file.exists():
+        yield path
+        files = (folder.authority_file, folder.key_file, folder.leaf_file)
+        yield from (file for file in files if file.exists())
 
 
 def shown() -> Mapping[str, str]:

@@ -183,7 +183,7 @@ def _show(standing: Standing, zone: tzinfo) -> None:
         return
     state = phrase(standing.state) if standing.state in PHRASES else standing.state
     facts = [
-        (phrase("state"), f"{state} ({standing.detail})"),
+        (phrase("state"), state),
         (phrase("at boot"), phrase("yes") if standing.is_started_at_boot else phrase("no")),
         (phrase("restarts"), whole(standing.restarts)),
     ]

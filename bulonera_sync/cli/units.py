@@ -25,10 +25,7 @@ _ESCAPED = re.compile(r"\\(.)|%%")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The folders that the daemon writes in, and the files there that are its own.
-
-    `tls` may come to be later; everything in it is the daemon's.
-    """
+    """The files that the daemon writes, and its certificates' folder, which may come later."""
 
     database: Path | None
     log: Path

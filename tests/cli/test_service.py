@@ -240,15 +240,25 @@ def test_who_is_not_root_is_told_plainly(systemd: Systemd, monkeypatch: pytest.M
 
 def test_only_the_store_s_own_files_change_hands(tmp_path: Path) -> None:
     own = {"sales.db", "sales.db-wal", "sales.db.lock", "logs/sync.log", "logs/sync.log.1"}
-    others = {"photo.jpg", "logs/other.log", "config.toml"}
-    (tmp_path / "logs").mkdir()
+    own |= {"tls/ca.crt", "tls/ca.key", "tls/gateway.pem"}
+    others = {"photo.jpg", "logs/other.log", "config.toml", "tls/other.pem"}
+    for name in ("logs", "tls"):
+        (tmp_path / name).mkdir()
     for name in own | others:
         (tmp_path / name).write_text("")
     stored = Stored(tmp_path / "sales.db", tmp_path / "logs/sync.log", tmp_path / "tls")
 
     found = {str(path.relative_to(tmp_path)) for path in owned(stored)}
 
-    assert found == own | {".", "logs"}
+    assert found == own | {".", "logs", "tls"}
+
+
+def test_a_folder_without_the_gateway_s_certificates_keeps_its_owner(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "other.pem").write_text("")
+    stored = Stored(tmp_path / "sales.db", tmp_path / "sync.log", tmp_path / "shared")
+
+    assert set(owned(stored)) == {tmp_path}
 
 
 @pytest.mark.parametrize(
@@ -287,7 +297,7 @@ def test_install_status_uninstall(run_anywhere: Run, folder: Path, on_machine: S
     assert (installed.code, stands.code, uninstalled.code) == (0, 0, 0), (installed, stands)
     assert is_there
     assert stat.S_IMODE((folder / "config.toml").stat().st_mode) == 0o640
-    assert "active (running)" in stands.out
+    assert re.search(r"^state +active$", stands.out, re.MULTILINE)
     assert not on_machine.machine.unit.exists()
     assert str(folder) in uninstalled.out
     assert (folder / "bulonera-sync.db").exists()
