@@ -58,15 +58,18 @@ def stored(settings: Settings, sale: Json) -> FoundSale:
 
 
 def test_the_servers_side_wins_and_stays_at_its_version(
-    run: Run, conflict: Json, settings: Settings
+    run: Run, conflict: Json, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SUDO_USER", "rosa")
+
     ran = run("resolve", conflict["number"], "--server-wins", "--notes", "lo dijo Marta")
 
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"{conflict['number']} is synced, version 2 (as on the server).\n"
     assert stored(settings, conflict).sale.parked is None
     [*_, last] = run("history", conflict["id"], "--json").json["results"]
-    assert last["detail"] == {"resolution": "server_wins", "notes": "lo dijo Marta"}
+    said = {"resolution": "server_wins", "notes": "lo dijo Marta"}
+    assert last["detail"] == {**said, "login": "rosa"}
     assert (last["kind"], last["actor"]) == ("resolved", "cli")
 
 
