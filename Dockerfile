@@ -5,7 +5,7 @@ WORKDIR /src
 RUN python -m venv /opt/bulonera
 ENV PATH=/opt/bulonera/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements/ requirements/
-# With the driver of a Postgres and the faster loop, all in the versions that the tests run on.
+# With every extra, all in the versions that the tests run on.
 RUN pip install --require-hashes -r requirements/container.txt
 COPY pyproject.toml ./
 COPY bulonera_sync/ bulonera_sync/

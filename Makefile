@@ -49,7 +49,7 @@ locale: .venv/.dev ## Gather the texts of the command line into its catalogue, a
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv); newer versions with ARGS=--upgrade
 	@$(LOCK) $(ARGS) pyproject.toml --extra postgres --group dev --output-file requirements/dev.txt
 	@$(LOCK) --constraints requirements/dev.txt pyproject.toml --output-file requirements/runtime.txt
-	@$(LOCK) --constraints requirements/dev.txt pyproject.toml --extra fast --extra postgres \
+	@$(LOCK) --constraints requirements/dev.txt pyproject.toml --extra fast --extra lan --extra postgres \
 		--output-file requirements/container.txt
 	@$(LOCK) --constraints requirements/dev.txt --group build --output-file requirements/build.txt
 

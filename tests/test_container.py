@@ -59,3 +59,15 @@ def test_nothing_runs_as_root() -> None:
     [user] = re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
 
     assert f"--shell /usr/sbin/nologin {user}" in DOCKERFILE
+
+
+def test_a_container_has_all_that_a_gateway_needs() -> None:
+    runtime, container = _pins("runtime"), _pins("container")
+
+    assert runtime
+    assert runtime <= container, "make lock writes them anew"
+
+
+def _pins(name: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8")
+    return set(re.findall(r"^[a-z0-9-]+==[^ ]+", text, re.MULTILINE))
