@@ -146,3 +146,14 @@ async def test_the_power_goes_on_postgres(shop_on: OpenShop, large_disk: Disk) -
         server.close()
 
     assert_kept(verdict)
+
+
+async def test_a_disk_without_a_byte_left_for_postgres(shop_on: OpenShop, large_disk: Disk) -> None:
+    server = a_server(place=large_disk.folder)
+    try:
+        async with shop_on(server.url(DATABASE)) as shop:
+            verdict = await scenarios.disk_is_full(shop, large_disk)
+    finally:
+        server.close()
+
+    assert_kept(verdict)
