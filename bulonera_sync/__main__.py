@@ -1,8 +1,6 @@
 """`python -m bulonera_sync` is the same command line."""
 
-import sys
-
-from bulonera_sync.cli.main import main
+from bulonera_sync.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -150,6 +150,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(phrase("Error: unexpected {kind}; the details are in {where}", **facts))
         return UNEXPECTED
     return code
+
+
+def run() -> NoReturn:
+    """Be the program: run the process's command line and end with its exit code."""
+    code = main()
+    # Python looks through every object once more at its end, for nothing: that takes as long as
+    # the command itself.
+    gc.freeze()
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
