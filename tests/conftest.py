@@ -16,6 +16,7 @@ from bulonera_sync.store.postgres_upgrades import upgrade_postgres
 from bulonera_sync.store.upgrades import upgrade_sqlite
 from tests.factories import CUSTOMERS, PRODUCTS
 from tests.http import Daemon, running_daemon
+from tests.needs import give_up
 from tests.postgres import PostgresServer, postgres_or_reason
 from tests.threads import run_apart
 
@@ -31,7 +32,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """A Postgres for the whole run. Missing, it fails where CI requires it, else skips."""
     found = postgres_or_reason()
     if isinstance(found, str):
-        (pytest.fail if os.environ.get("BULONERA_REQUIRE_POSTGRES") == "1" else pytest.skip)(found)
+        give_up(found, required_by="BULONERA_REQUIRE_POSTGRES")
     with found:
         yield found
 

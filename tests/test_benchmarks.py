@@ -15,6 +15,7 @@ from benchmarks.figures import Figures
 from benchmarks.reports import page, ratio_of
 from benchmarks.rows import Bodies
 from bulonera_sync.bodies import parse_list_body
+from tests.needs import give_up
 
 _FULL_ALONE = "+8 ms"
 
@@ -85,7 +86,7 @@ def test_every_sale_of_a_load_has_a_local_id_of_its_own() -> None:
 def test_every_sync_of_a_slow_disk_takes_as_much_longer(tmp_path: Path) -> None:
     environment = slow_disk(tmp_path, milliseconds=20)
     if environment is None:
-        pytest.skip("no C compiler")
+        give_up("no C compiler (on Debian: apt install gcc)")
     syncs = (
         "import sys, time; from pathlib import Path; "
         "from bulonera_sync.store.sqlite import connect; "

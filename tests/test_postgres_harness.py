@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.needs import give_up
 from tests.postgres import (
     BINARIES_VARIABLE,
     PostgresServer,
@@ -27,8 +28,7 @@ GONE_SECONDS = 20
 def server() -> Iterator[PostgresServer]:
     found = postgres_or_reason()
     if isinstance(found, str):
-        give_up = pytest.fail if os.environ.get("BULONERA_REQUIRE_POSTGRES") == "1" else pytest.skip
-        give_up(found)
+        give_up(found, required_by="BULONERA_REQUIRE_POSTGRES")
     with closing(found):
         yield found
 

@@ -3,7 +3,6 @@
 import os
 import pwd
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from bulonera_sync.cli.units import UNIT, Stored, folders_of, stored_by, unit_te
 from bulonera_sync.config import LogSettings, ServerSettings, Settings, StoreSettings
 from bulonera_sync.errors import RefusedError
 from tests.cli.conftest import Run
+from tests.needs import need_program, need_root
 
 CONFIG = Path("/srv/bulonera/config.toml")
 # What systemd would split, expand or end a text at.
@@ -27,7 +27,11 @@ ODD = '/srv/a b/50%/"q"/$HOME/back\\slash'
 # The least that a hardened service of the network can come to is about 1.
 MOST_EXPOSURE = 1.5
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+@pytest.fixture
+def as_root() -> None:
+    """Only root gives files away."""
+    need_root()
 
 
 def on_folder(folder: str = "/srv/bulonera", /, **server: object) -> Settings:
@@ -45,11 +49,7 @@ def directives(unit: str, name: str) -> list[str]:
 
 @pytest.fixture
 def analyze() -> str:
-    found = shutil.which("systemd-analyze")
-    if found is None:
-        assert os.environ.get("CI") != "true", "systemd-analyze must be there"
-        pytest.skip("systemd-analyze is not installed")
-    return found
+    return str(need_program("systemd-analyze", package="systemd"))
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_place_that_is_not_the_store_s_is_refused(folder: str, why: str) -> No
         Machine().hand_over(stored, CONFIG)
 
 
-@needs_root
+@pytest.mark.usefixtures("as_root")
 def test_a_user_who_can_t_run_the_daemon_is_told_why(systemd: Systemd) -> None:
     with pytest.raises(RefusedError, match=r"can't run the daemon: .*no such file"):
         systemd.machine.try_as_user(
@@ -284,7 +284,7 @@ def test_a_user_who_can_t_run_the_daemon_is_told_why(systemd: Systemd) -> None:
         )
 
 
-@needs_root
+@pytest.mark.usefixtures("as_root")
 def test_install_status_uninstall(run_anywhere: Run, folder: Path, on_machine: Systemd) -> None:
     run_anywhere("init")
     on_machine.answers("LoadState=loaded\nActiveState=active\nSubState=running\nMainPID=7\n")

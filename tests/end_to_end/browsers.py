@@ -7,7 +7,6 @@ import asyncio
 import base64
 import os
 import re
-import shutil
 import signal
 import subprocess
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -18,8 +17,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+from tests.needs import need_program
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 30
@@ -41,26 +41,14 @@ NSS_FOLDERS = (".pki/nssdb", ".local/share/pki/nssdb")
 Document = dict[str, Any]
 
 
-def require_program(*names: str, package: str) -> Path:
-    """Return the first of these programs on PATH. None: it fails in CI, elsewhere it skips."""
-    for name in names:
-        found = shutil.which(name)
-        if found is not None:
-            return Path(found)
-    reason = f"{names[0]} is not on PATH (on Debian: apt install {package})"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def require_chromium() -> Path:
-    """Return the browser's program, or end the test as `require_program` does."""
-    return require_program(*NAMES, package="chromium")
+    """Return the browser's program, or end the test as `needs.give_up` does."""
+    return need_program(*NAMES, package="chromium")
 
 
 def trust(home: Path, certificate: Path) -> None:
     """Install a certificate authority, a PEM file, for the browser that lives in `home`."""
-    certutil = require_program("certutil", package="libnss3-tools")
+    certutil = need_program("certutil", package="libnss3-tools")
     for name in NSS_FOLDERS:
         folder = home / name
         folder.mkdir(parents=True, exist_ok=True)

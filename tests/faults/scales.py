@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
+from tests.needs import give_up
 
 SCALE_VARIABLE = "FAULTS_SCALE"
 REQUIRE_VARIABLE = "FAULTS_REQUIRED"
@@ -26,5 +26,4 @@ def need(*programs: str, root: bool = False, loop: bool = False) -> None:
         lacking.append("it needs a loop device")
     if not lacking:
         return
-    reason = f"SKIPPED: {', '.join(lacking)}"
-    (pytest.fail if os.environ.get(REQUIRE_VARIABLE) == "1" else pytest.skip)(reason)
+    give_up(f"SKIPPED: {', '.join(lacking)}", required_by=REQUIRE_VARIABLE)

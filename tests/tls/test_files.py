@@ -1,6 +1,5 @@
 """The authority and its leaf as two other programs judge them."""
 
-import shutil
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from bulonera_sync.errors import NotFoundError, RefusedError
 from bulonera_sync.tls.authority import make_leaf, names_in, read_pair
 from bulonera_sync.tls.files import Folder, machine_names
 from bulonera_sync.tls.names import LEAF_LIFE, Names, names_of
+from tests.needs import need_program
 
 HERE = names_of("caja", [ip_address("192.168.0.20")])
 BANK = Names(frozenset({"www.bank.example"}), frozenset())
@@ -47,8 +47,7 @@ def verify(folder: Folder, leaf: x509.Certificate, name: str) -> None:
 
 
 def openssl(folder: Folder, leaf: x509.Certificate, name: str) -> str:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on PATH")
+    need_program("openssl", package="openssl")
     file = folder.path / "judged.crt"
     file.write_bytes(leaf.public_bytes(Encoding.PEM))
     check = "-verify_hostname" if name[-1].isalpha() else "-verify_ip"
