@@ -22,7 +22,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 IPV4 = 4
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @app.command()
@@ -105,19 +104,21 @@ def _document(settings: "Settings", folder: "Folder") -> dict[str, object]:
 
 def pages_of(settings: "Settings", names: "Names") -> list[str]:
     """Return where tablets get the authority while the daemon runs, the likeliest first."""
-    reached = sorted(
-        (each for each in names.addresses if not each.is_loopback and not each.is_link_local),
-        key=lambda each: (each.version, each),
-    )
-    port = settings.server.tls_page_port
+    from bulonera_sync.tls.files import outward_address
+    from bulonera_sync.tls.names import is_loopback, reached_at
+
+    # What listens on this machine alone is told to listen to all.
+    host = "" if is_loopback(settings.server.host) else settings.server.host
+    reached, port = reached_at(names, host, outward_address()), settings.server.tls_page_port
     return [f"http://{f'[{each}]' if each.version > IPV4 else each}:{port}/" for each in reached]
 
 
 def _say_where_tablets_go(settings: "Settings", folder: "Folder") -> None:
     from bulonera_sync.cli.qrcodes import show as show_code
     from bulonera_sync.tls.authority import names_in
+    from bulonera_sync.tls.names import is_loopback
 
-    if settings.server.host in LOOPBACK:
+    if is_loopback(settings.server.host):
         text = phrase(
             "  The gateway listens on this machine alone: set [server] host = {host} for tablets.",
             host='"0.0.0.0"',

@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bulonera_sync.config import ServerSettings
-from bulonera_sync.tls.names import SHOP_NAME, Address
+from bulonera_sync.tls.names import SHOP_NAME, Address, is_loopback, reached_at
 
 if TYPE_CHECKING:
     from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 logger = logging.getLogger("bulonera_sync")
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 CLOSE_SECONDS = 2.0
 
 
@@ -39,15 +38,12 @@ async def announcing(
 
 
 def _reachable(settings: ServerSettings) -> Sequence[Address]:
-    if settings.host in LOOPBACK:
+    if is_loopback(settings.host):
         return ()
-    from bulonera_sync.tls.files import machine_names  # noqa: PLC0415 - only here, and large
+    # Only here, and large.
+    from bulonera_sync.tls.files import machine_names, outward_address  # noqa: PLC0415
 
-    found = machine_names().addresses
-    return sorted(
-        (each for each in found if not each.is_loopback and not each.is_link_local),
-        key=lambda each: (each.version, each),
-    )
+    return reached_at(machine_names(), settings.host, outward_address())
 
 
 async def _begin(

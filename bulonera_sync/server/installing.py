@@ -105,26 +105,29 @@ class Offer:
 
     async def read(self) -> tuple[bytes, str]:
         """Return the certificate's file and its fingerprint; raises `BuloneraError`."""
-        return await asyncio.to_thread(self._read)
+        from bulonera_sync.tls.files import Folder  # noqa: PLC0415 - slow, seldom used
 
-    def _read(self) -> tuple[bytes, str]:
-        from bulonera_sync.tls.authority import fingerprint  # noqa: PLC0415 - slow, seldom used
-        from bulonera_sync.tls.files import Folder  # noqa: PLC0415
-
-        folder = Folder(self._folder)
-        return folder.authority_file.read_bytes(), fingerprint(folder.authority())
+        return await asyncio.to_thread(Folder(self._folder).offered)
 
 
 def _make_app(offer: Offer) -> web.Application:
+    async def read() -> tuple[bytes, str]:
+        try:
+            return await offer.read()
+        except BuloneraError as error:
+            logger.error("Authority not offered", extra={"error": str(error)})
+            text = "bulonera-sync tls show"
+            raise web.HTTPServiceUnavailable(text=text, headers=HEADERS) from error
+
     async def page(request: web.Request) -> web.Response:
-        _, fingerprint = await offer.read()
+        _, fingerprint = await read()
         facts = {"style": STYLE, "fingerprint": escape(fingerprint)}
         is_english = request.headers.get("Accept-Language", "").lower().startswith("en")
         text = (ENGLISH if is_english else SPANISH).substitute(facts)
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     async def download(request: web.Request) -> web.Response:
-        authority, _ = await offer.read()
+        authority, _ = await read()
         # Android and iOS know what to do with this type.
         return web.Response(
             body=authority, content_type="application/x-x509-ca-cert", headers=HEADERS

@@ -5,13 +5,29 @@ import secrets
 import socket
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 
 from bulonera_sync.errors import NotFoundError, RefusedError
-from bulonera_sync.tls.authority import Pair, make_authority, make_leaf, names_in, read_pair
-from bulonera_sync.tls.names import Names, is_due, leaf_in, names_of, read_ipv4, read_ipv6
+from bulonera_sync.tls.authority import (
+    Pair,
+    fingerprint,
+    make_authority,
+    make_leaf,
+    names_in,
+    read_pair,
+)
+from bulonera_sync.tls.names import (
+    Address,
+    Names,
+    is_due,
+    leaf_in,
+    names_of,
+    read_ipv4,
+    read_ipv6,
+)
 
 PRIVATE, PUBLIC = 0o600, 0o644
 
@@ -20,6 +36,17 @@ def machine_names() -> Names:
     """Return this machine's names and addresses as they are now."""
     addresses = read_ipv4(_proc("fib_trie")) | read_ipv6(_proc("if_inet6"))
     return names_of(socket.gethostname(), addresses)
+
+
+def outward_address() -> Address | None:
+    """Return the address that this machine speaks to others from, None where it has no way out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            # Sends nothing: the kernel only chooses the way. An address of documentation.
+            asking.connect(("192.0.2.1", 9))
+            return ip_address(asking.getsockname()[0])
+        except OSError:
+            return None
 
 
 def _proc(name: str) -> str:
@@ -93,6 +120,11 @@ class Folder:
         """Return the authority's certificate."""
         return _certificate(self.authority_file)
 
+    def offered(self) -> tuple[bytes, str]:
+        """Return the authority's file as tablets get it, and that one's fingerprint."""
+        content = _read(self.authority_file)
+        return content, fingerprint(_parsed(content, self.authority_file))
+
     def leaf(self) -> x509.Certificate:
         """Return the leaf's certificate."""
         return _certificate(self.leaf_file)
@@ -105,8 +137,12 @@ class Folder:
 
 
 def _certificate(file: Path) -> x509.Certificate:
+    return _parsed(_read(file), file)
+
+
+def _parsed(content: bytes, file: Path) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(_read(file))
+        return x509.load_pem_x509_certificate(content)
     except ValueError as error:
         raise RefusedError(f"{file} can't be used: {error}") from error
 

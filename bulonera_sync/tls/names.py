@@ -68,6 +68,36 @@ def is_local(address: Address) -> bool:
     return any(address in network for network in NETWORKS)
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a daemon that listens on this host is heard on its own machine alone."""
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
+def reached_at(names: Names, host: str, outward: Address | None) -> list[Address]:
+    """Return the addresses at which a tablet reaches a daemon on `host`, the likeliest first.
+
+    `outward` is the one that this machine itself speaks to others from: a bridge of its own, as
+    Docker makes one, has an address that is no tablet's.
+    """
+    named = ip_address(host) if _is_address(host) else None
+    reached = [
+        each
+        for each in names.addresses
+        if not each.is_loopback
+        and not each.is_link_local
+        and (named is None or named.is_unspecified or each == named)
+    ]
+    return sorted(reached, key=lambda each: (each != outward, each.version, each))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_due(ends: datetime, has: Names, needed: Names, now: datetime) -> bool:
     """Say whether a leaf is to be renewed.
 

@@ -9,6 +9,7 @@ import pytest
 from bulonera_sync.cli.certificates import pages_of
 from bulonera_sync.cli.qrcodes import draw, show
 from bulonera_sync.config import Settings
+from bulonera_sync.tls import files
 from bulonera_sync.tls.names import Names
 from tests.cli.conftest import Run
 
@@ -42,7 +43,10 @@ def test_another_address_is_another_code() -> None:
     assert draw(PAGE) != draw(PAGE.replace("120", "121"))
 
 
-def test_pages_are_by_the_addresses_that_a_tablet_reaches_ipv4_first() -> None:
+def test_pages_are_by_the_addresses_that_a_tablet_reaches_ipv4_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(files, "outward_address", lambda: None)
     said = ("127.0.0.1", "::1", "169.254.7.7", "fd00::5", "192.168.0.10", "10.0.0.3")
     names = Names(frozenset(), frozenset(map(ip_address, said)))
 

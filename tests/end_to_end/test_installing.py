@@ -73,3 +73,18 @@ async def test_a_new_authority_is_offered_without_a_restart(settings: ServerSett
 
     assert before != after == folder.authority_file.read_bytes()
     assert fingerprint(folder.authority()) in text
+
+
+async def test_an_authority_that_went_missing_is_told_and_logged(
+    settings: ServerSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        offering(settings, certificate_for(settings)) as address,
+        ClientSession() as http,
+    ):
+        Folder(settings.tls_folder).authority_file.unlink()
+        async with http.get(f"{address}/ca.crt") as answer:
+            status, text = answer.status, await answer.text()
+
+    assert (status, text) == (503, "bulonera-sync tls show")
+    assert "Authority not offered" in caplog.text

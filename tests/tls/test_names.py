@@ -5,7 +5,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from bulonera_sync.tls.names import is_due, is_local, names_of, read_ipv4, read_ipv6
+from bulonera_sync.tls.names import (
+    Names,
+    is_due,
+    is_local,
+    is_loopback,
+    names_of,
+    reached_at,
+    read_ipv4,
+    read_ipv6,
+)
 
 NOW = datetime(2026, 2, 16, 12, tzinfo=UTC)
 HERE = names_of("caja", [ip_address("192.168.0.20")])
@@ -65,3 +74,37 @@ def test_addresses_are_read_as_the_kernel_lists_them() -> None:
 
     assert set(map(str, read_ipv4(trie))) == {"127.0.0.1", "192.168.0.20"}
     assert set(map(str, read_ipv6(inet6))) == {"fd00::2"}
+
+
+SEVERAL = Names(
+    frozenset(),
+    frozenset(map(ip_address, ("127.0.0.1", "172.17.0.1", "192.168.0.10", "fd00::5"))),
+)
+
+
+def test_the_address_that_the_machine_itself_uses_comes_before_a_bridge_of_its_own() -> None:
+    reached = reached_at(SEVERAL, "0.0.0.0", ip_address("192.168.0.10"))  # noqa: S104
+
+    assert list(map(str, reached)) == ["192.168.0.10", "172.17.0.1", "fd00::5"]
+
+
+def test_a_daemon_on_one_address_is_reached_at_that_alone() -> None:
+    reached = reached_at(SEVERAL, "192.168.0.10", ip_address("172.17.0.1"))
+
+    assert list(map(str, reached)) == ["192.168.0.10"]
+
+
+@pytest.mark.parametrize(
+    ("host", "is_alone"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104
+        ("192.168.0.10", False),
+        ("gateway.lan", False),
+    ],
+)
+def test_a_loopback_host_is_heard_on_its_own_machine_alone(host: str, *, is_alone: bool) -> None:
+    assert is_loopback(host) == is_alone
