@@ -19,10 +19,6 @@ class StoreUnavailableError(BuloneraError):
     """
 
 
-class TooMuchToWriteError(StoreUnavailableError):
-    """So much waits to be written that no more is taken; the database was not even asked."""
-
-
 class StatementRefusedError(BuloneraError):
     """The database refused a row for what it says: a constraint, a range, an encoding."""
 

@@ -1,9 +1,8 @@
 """Use cases of who looks after the gateway: how it stands, what lies in quarantine."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from bulonera_sync.errors import NotFoundError, StoreUnavailableError, TooMuchToWriteError
+from bulonera_sync.errors import NotFoundError
 from bulonera_sync.gateway.doors import Door
 from bulonera_sync.store import (
     audits,
@@ -51,18 +50,8 @@ class Support(Door):
         return await self._store.read(stand)
 
     async def beat(self) -> None:
-        """Return when the writer has had its turn, whether the database let it write or not."""
-
-        async def nothing(session: Session) -> None: ...
-
-        while True:
-            try:
-                return await self._store.write(nothing)
-            except TooMuchToWriteError:
-                # A writer that hangs has a full queue soon: to be refused by it is no turn.
-                await asyncio.sleep(1)
-            except StoreUnavailableError:
-                return None
+        """Return when the writer has had a turn, whether the database let it write or not."""
+        await self._store.writer.turn()
 
     @property
     def waiting_writes(self) -> int:

@@ -63,6 +63,10 @@ class Watched(Protocol):
         """How many units of work wait for their turn."""
         ...
 
+    async def turn(self) -> None:
+        """Return when a transaction has ended, however it ended; a writer that hangs never does."""
+        ...
+
 
 class Store(Protocol):
     """An open database."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from bulonera_sync.errors import StoreUnavailableError, TooMuchToWriteError
+from bulonera_sync.errors import StoreUnavailableError
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
 
 MAX_WAITING = 1_000
@@ -46,7 +46,21 @@ class Writer:
         self._is_closing = False
         # Told of every transaction: how many seconds it took, how many units of work it held.
         self.watch: Callable[[float, int], None] = nobody_watches
+        self._turn = _new_future()
         self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def turn(self) -> None:
+        """Return when a transaction has ended, however it ended; where none waits, an empty one.
+
+        One that hangs never does. It asks for no place in the queue, which is full soon then.
+        """
+        if not self._jobs:
+
+            async def nothing(session: Session) -> None: ...
+
+            self._jobs.append(_Job(nothing, _new_future(), weight=1))
+            self._has_come.set()
+        await asyncio.shield(self._turn)
 
     @property
     def waiting(self) -> int:
@@ -70,7 +84,7 @@ class Writer:
 
     async def _wait_for(self, job: _Job, future: asyncio.Future[T]) -> T:
         if self._is_closing or len(self._jobs) >= MAX_WAITING:
-            raise TooMuchToWriteError("the gateway has too much to write")
+            raise StoreUnavailableError("the gateway has too much to write")
         self._jobs.append(job)
         self._has_come.set()
         return await asyncio.shield(future)
@@ -107,6 +121,8 @@ class Writer:
             return await self._transact(_together(group))
         finally:
             self.watch(perf_counter() - begun, len(group))
+            ended, self._turn = self._turn, _new_future()
+            ended.set_result(None)
 
     async def _part(self, group: Sequence[_Job], error: Exception) -> None:
         """Find whose failure it was: nothing of the transaction counts, so each has its own."""

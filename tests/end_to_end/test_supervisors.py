@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from bulonera_sync.cli.supervisors import Supervisor
+from bulonera_sync.errors import StoreUnavailableError
 from bulonera_sync.gateway import Gateway
+from bulonera_sync.sales import OPERATOR
 from bulonera_sync.store import writers
+from bulonera_sync.store.sessions import Session
 from tests.end_to_end.processes import DaemonProcess, serving_process
 from tests.store.databases import ON_SQLITE, locked
 
@@ -158,11 +161,29 @@ async def test_a_full_queue_is_no_turn_of_the_writer(
 ) -> None:
     monkeypatch.setattr(writers, "MAX_WAITING", 1)
     async with locked(store_url):
-        held = [asyncio.create_task(gateway.beat()) for _ in range(2)]
+        held = [asyncio.create_task(gateway.upload(OPERATOR, [])) for _ in range(3)]
         await asyncio.sleep(0.1)
-        refused = asyncio.create_task(gateway.beat())
+        beat = asyncio.create_task(gateway.beat())
         await asyncio.sleep(0.1)
-        meanwhile = [each.done() for each in (*held, refused)]
+        is_refused, is_beating = held[-1].done(), beat.done()
 
-    await asyncio.gather(*held, refused)
-    assert meanwhile == [False, False, False]
+    await asyncio.gather(*held, beat, return_exceptions=True)
+    assert (is_refused, is_beating) == (True, False)
+
+
+async def test_turns_that_fail_one_after_the_other_are_signs_of_life(store_url: str) -> None:
+    async def locked_out(work: object) -> None:
+        await asyncio.sleep(0)
+        raise StoreUnavailableError("locked")
+
+    writer = writers.Writer(locked_out)
+    waiting = [asyncio.create_task(writer.submit(nothing)) for _ in range(3)]
+
+    await asyncio.wait_for(writer.turn(), 1)
+    await asyncio.wait_for(writer.turn(), 1)
+
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await writer.close()
+
+
+async def nothing(session: Session) -> None: ...
