@@ -12,7 +12,7 @@ from bulonera_sync.gateway import Gateway, open_gateway
 from bulonera_sync.sales import User
 from tests.conftest import make_settings
 from tests.factories import as_parsed, make_sale
-from tests.store.databases import run_sql
+from tests.store.databases import locked, run_sql
 
 
 def at(*moments: datetime) -> Callable[[], datetime]:
@@ -110,3 +110,23 @@ async def test_one_sale_sent_to_several_gateways_at_once_is_one_sale(
 
     assert {number for numbers in given for number in numbers} == {given[0][0]}
     assert await run_sql(store_url, "SELECT count(*) FROM sales") == [(1,)]
+
+
+async def test_requests_of_two_years_that_are_written_together_count_each_in_its_own(
+    settings: Settings, gateway: Gateway, cashier: User, store_url: str
+) -> None:
+    moments = [datetime(year, 6, 1, tzinfo=UTC) for year in (2026, 2026, 2027, 2026)]
+    async with open_gateway(settings, clock=at(*moments)) as there, locked(store_url):
+        first = asyncio.create_task(numbers_of(there, cashier, make_sale()))
+        await asyncio.sleep(0.05)
+        together = [asyncio.create_task(numbers_of(there, cashier, make_sale())) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        is_waiting = there.waiting_writes == len(together)
+
+    assert is_waiting
+    assert await first == ["VTA-2026-00001"]
+    assert [await each for each in together] == [
+        ["VTA-2026-00002"],
+        ["VTA-2027-00001"],
+        ["VTA-2026-00003"],
+    ]

@@ -18,6 +18,7 @@ from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
 from tests.store.databases import (
+    ALL_NOTES,
     MAKE_NOTES,
     ON_SQLITE,
     add_note,
@@ -122,6 +123,26 @@ async def test_a_connection_opened_anew_has_them_too(store_url: str) -> None:
             await store.write(orphan)
 
         assert await store.write(ask) == ["wal", 2, 1, 0]
+
+
+async def test_what_cant_be_looked_up_at_once_is_read_in_its_turn(store_url: str) -> None:
+    await run_sql(store_url, MAKE_NOTES)
+    threads = set()
+
+    async def ask(session: Session) -> list[tuple[object, ...]]:
+        threads.add(threading.current_thread())
+        return await session.fetch(ALL_NOTES)
+
+    async with opened(store_url) as store:
+        await store.write(adding(1))
+        assert isinstance(store, sqlite.SqliteStore)
+        at_once = await store.look_up(ask)
+        store._looking.execute("BEGIN")
+        in_turn = await store.look_up(ask)
+        store._looking.execute("ROLLBACK")
+
+    assert at_once == in_turn == [(1,)]
+    assert len(threads) == 2
 
 
 async def test_the_file_and_its_log_are_the_owners_alone(store_url: str) -> None:
