@@ -31,27 +31,6 @@ MAX_TRACEBACK = 16 * 1024
 
 Layout = Callable[[LogRecord], str]
 
-_STANDARD_VALUES = vars(logging.makeLogRecord({"name": LOGGER}))
-
-
-class SyncRecord(LogRecord):
-    """A record about a sale. It doesn't say which line of ours, or which thread, made it.
-
-    Finding that out takes longer than all the rest of a record, and is not told.
-    """
-
-    def __init__(self, level: int, sentence: str, context: Mapping[str, object]) -> None:
-        now = time.time()
-        self.__dict__ = {
-            **_STANDARD_VALUES,
-            **context,
-            "msg": sentence,
-            "levelno": level,
-            "levelname": logging.getLevelName(level),
-            "created": now,
-            "msecs": now % 1 * 1_000,
-        }
-
 # What every record carries; the rest came in by `extra=`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _TOKEN = re.compile(r"\b(Token|Bearer) +[\w.~+/=-]{16,}", re.IGNORECASE | re.ASCII)

@@ -12,7 +12,7 @@ from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.store.writers import Writer
 
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -110,6 +110,13 @@ class PostgresSession:
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             await self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
+
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        if not rows:
+            return
+        compiled = statement.for_dialect(POSTGRES)
+        with told_apart():
+            await self._connection.executemany(compiled.sql, list(map(compiled.bind_row, rows)))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -4,9 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, insert, select, text, update
+from sqlalchemy import Integer, bindparam, delete, select, text, update
 
 from bulonera_sync.changes import Change, NewId, Quarantined
 from bulonera_sync.damage import STORED_DAMAGED
@@ -19,6 +18,7 @@ from bulonera_sync.store.catalog import storable
 from bulonera_sync.store.dialect import among, upsert
 from bulonera_sync.store.sale_rows import (
     FIXED,
+    NAMES,
     copy_record,
     dump_problems,
     event_record,
@@ -29,7 +29,7 @@ from bulonera_sync.store.sale_rows import (
     update_of,
 )
 from bulonera_sync.store.sessions import Session
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.store.types import BigId, UtcTime
 
 _sales = schema.sales
@@ -45,14 +45,6 @@ _ID_COUNTER = "sale id"
 
 
 _SALE_COLUMNS = tuple(column for column in _sales.columns)
-
-
-_NAMES = tuple(column.name for column in _SALE_COLUMNS)
-
-
-def _insert_into(table: Any, *, without: str = "") -> Statement:
-    names = [column.name for column in table.columns if column.name != without]
-    return Statement(insert(table).values({name: bindparam(name) for name in names}))
 
 
 BY_LOCAL_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.local_id, "local_ids")))
@@ -76,37 +68,41 @@ ITEMS = Statement(
 )
 
 
+# Both in one statement: a round trip to Postgres less for every upload.
+_TAKING = upsert(_counters).values(
+    [
+        {"name": _ID_COUNTER, "value": bindparam("step", type_=BigId)},
+        {"name": bindparam("number_counter"), "value": bindparam("step", type_=BigId)},
+    ]
+)
 TAKE = Statement(
-    upsert(_counters)
-    .values(name=bindparam("name"), value=bindparam("step", type_=BigId))
-    .on_conflict_do_update(
+    _TAKING.on_conflict_do_update(
         index_elements=["name"],
-        set_={"value": _counters.c.value + bindparam("step", type_=BigId)},
-    )
-    .returning(_counters.c.value)
+        set_={"value": _counters.c.value + _TAKING.excluded.value},
+    ).returning(_counters.c.name, _counters.c.value)
 )
 
 
-INSERT_SALE = _insert_into(_sales)
+INSERT_SALE = Insert(_sales)
 
 
 UPDATE_SALE = Statement(
     update(_sales)
     .where(_sales.c.id == bindparam("sale_id", type_=BigId))
-    .values({name: bindparam(name) for name in _NAMES if name not in FIXED})
+    .values({name: bindparam(name) for name in NAMES if name not in FIXED})
 )
 
 
-INSERT_ITEM = _insert_into(_items)
+INSERT_ITEM = Insert(_items)
 
 
-INSERT_COPY = _insert_into(schema.copies, without="id")
+INSERT_COPY = Insert(schema.copies, without="id")
 
 
-INSERT_EVENT = _insert_into(schema.events, without="id")
+INSERT_EVENT = Insert(schema.events, without="id")
 
 
-INSERT_WAIT = _insert_into(schema.waits)
+INSERT_WAIT = Insert(schema.waits)
 
 
 _DUE = (
@@ -233,7 +229,7 @@ async def find_one(session: Session, key: int | str) -> Sale | None:
 
 async def _with_items(session: Session, rows: Sequence[Row]) -> list[Sale]:
     """Make sales of rows, each accepted one with its content: one more query for all."""
-    records = [dict(zip(_NAMES, row, strict=True)) for row in rows]
+    records = [dict(zip(NAMES, row, strict=True)) for row in rows]
     accepted = [record["id"] for record in records if not is_held(record)]
     items: defaultdict[int, list[Item]] = defaultdict(list)
     for sale_id, _line, *values in await session.fetch(ITEMS, ids=accepted) if accepted else ():
@@ -245,8 +241,11 @@ async def take_ids(session: Session, count: int, *, prefix: str, year: int) -> l
     """Set aside `count` ids and numbers in this transaction; none is ever given out twice."""
     if not count:
         return []
-    [(last_id,)] = await session.fetch(TAKE, name=_ID_COUNTER, step=count)
-    [(last,)] = await session.fetch(TAKE, name=f"number {year}", step=count)
+    number_counter = f"number {year}"
+    taken: dict[str, int] = dict(
+        await session.fetch(TAKE, number_counter=number_counter, step=count)
+    )
+    last_id, last = taken[_ID_COUNTER], taken[number_counter]
     return [
         NewId(last_id - back, f"{prefix}-{year:04d}-{last - back:05d}")
         for back in reversed(range(count))
@@ -257,15 +256,13 @@ async def save(session: Session, changes: Sequence[Change]) -> None:
     """Write all changes, a statement per table; no sale may be in it twice."""
     new = [change for change in changes if change.before is None]
     known = [change for change in changes if change.before and change.before != change.after]
-    await session.execute_many(INSERT_SALE, [record_of(change.after) for change in new])
+    await session.insert(INSERT_SALE, [record_of(change.after) for change in new])
     await session.execute_many(UPDATE_SALE, [update_of(change.after) for change in known])
     await _save_items(session, changes)
     await _save_waits(session, changes)
-    await session.execute_many(
-        INSERT_COPY, [copy_record(c, copy) for c in changes for copy in c.copies]
-    )
-    await session.execute_many(
-        INSERT_EVENT, [event_record(c, place) for c in changes for place in range(len(c.events))]
+    await session.insert(INSERT_COPY, [copy_record(c, copy) for c in changes for copy in c.copies])
+    await session.insert(
+        INSERT_EVENT, [event_record(c, each) for c in changes for each in c.events]
     )
 
 
@@ -274,18 +271,18 @@ async def _save_items(session: Session, changes: Sequence[Change]) -> None:
     outdated = [c.after.id for c in renewed if c.before and c.before.content]
     if outdated:
         await session.execute(DELETE_ITEMS, ids=outdated)
-    rows = [row for change in renewed for row in item_records(change.after)]
-    await session.execute_many(INSERT_ITEM, rows)
+    rows = [record for change in renewed for record in item_records(change.after)]
+    await session.insert(INSERT_ITEM, rows)
 
 
 async def _save_waits(session: Session, changes: Sequence[Change]) -> None:
     waited = [c.after.id for c in changes if c.before and c.waits_for is not None]
     if waited:
         await session.execute(DELETE_WAITS, ids=waited)
-    await session.execute_many(
+    await session.insert(
         INSERT_WAIT,
         [
-            {"kind": missing.kind, "missing_id": missing.id, "sale_id": change.after.id}
+            (missing.kind, missing.id, change.after.id)
             for change in changes
             for missing in change.waits_for or ()
             # No row can ever have a larger id: there is nothing to wait for.

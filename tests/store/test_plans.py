@@ -22,7 +22,7 @@ from bulonera_sync.store import copies, listings, sales, schema, users
 from bulonera_sync.store.dialect import POSTGRES, SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.sessions import Session, Store
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.uploads import read_sale
 from tests.factories import as_parsed, make_item, make_sale
 from tests.store.databases import is_sqlite, opened, run_sql
@@ -182,6 +182,10 @@ class CountingSession:
         self.calls += bool(rows)
         await self._session.execute_many(statement, rows)
 
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        self.calls += bool(rows)
+        await self._session.insert(statement, rows)
+
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         self.calls += 2
         return self._session.savepoint()
@@ -204,8 +208,8 @@ async def calls_for(store: Store, user: User, *sold: object, is_ok: bool = True)
 
     async def count(session: Session) -> int:
         counting = CountingSession(session)
-        outcomes = await take_all(counting, submissions, rules)
-        assert all(isinstance(each.verdict, Success) == is_ok for each in outcomes)
+        taken = await take_all(counting, submissions, rules)
+        assert all(isinstance(outcome.verdict, Success) == is_ok for _, outcome in taken)
         return counting.calls
 
     return await store.write(count)
