@@ -105,7 +105,11 @@ def _key(key: str) -> str:
 def _text(value: object) -> str:
     if type(value) is int:
         return str(value)
-    return shorten(_without_tokens(_words(value), MAX_VALUE), MAX_VALUE)
+    text = _words(value)
+    # As nearly all are: no token to hide, nothing to escape.
+    if " " not in text and len(text) <= MAX_VALUE and text.isprintable():
+        return text
+    return shorten(_without_tokens(text, MAX_VALUE), MAX_VALUE)
 
 
 def _plain(value: object) -> object:

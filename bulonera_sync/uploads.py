@@ -6,15 +6,18 @@ the guide's words. The order of the checks is `decisions`' matter.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
-from bulonera_sync.bodies import dump_exactly, shorten
+from bulonera_sync.bodies import Number, dump_exactly, shorten
 from bulonera_sync.codes import ProblemCode
 from bulonera_sync.money import (
     HUNDRED,
+    MAX_CACHED,
     ZERO,
     TooLongError,
     line_subtotal,
@@ -182,12 +185,12 @@ def _item(item: ItemUpload, tax_defaults: Mapping[int, Decimal]) -> Item | None:
     if tax is None:
         return None
     return Item(
-        product_id=item.product_id,
-        quantity=item.quantity,
-        unit_price=item.unit_price,
-        discount_type=item.discount_type,
-        discount_value=item.discount_value,
-        tax_percentage=tax,
+        item.product_id,
+        item.quantity,
+        item.unit_price,
+        item.discount_type,
+        item.discount_value,
+        tax,
     )
 
 
@@ -284,6 +287,56 @@ def _read_each(raw_items: Sequence[object]) -> tuple[ItemUpload, ...]:
 
 def _read_item(raw: object, index: int) -> ItemUpload:
     said: Mapping[str, object] = raw if isinstance(raw, dict) else {}
+    return _read_sound_item(said, index) or read_by_field(said, index)
+
+
+def _sound(places: int, is_right: Callable[[Decimal], bool]) -> Callable[[object], Decimal | None]:
+    """Return what reads a number in which nothing is wrong, and gives None for any other.
+
+    A shop's prices, quantities and taxes are few and come again with every sale.
+    """
+
+    @lru_cache(maxsize=8_192)
+    def read(text: str) -> Decimal | None:
+        with suppress(TooLongError):
+            number = read_decimal(text, places)
+            return number if number is not None and is_right(number) else None
+        return None
+
+    def read_any(value: object) -> Decimal | None:
+        is_text = type(value) is str or type(value) is Number
+        return read(value) if is_text and len(value) <= MAX_CACHED else None  # type: ignore[arg-type]
+
+    return read_any
+
+
+_sound_quantity = _sound(3, lambda number: number > ZERO)
+_sound_price = _sound(4, lambda number: number >= ZERO)
+_sound_percentage = _sound(2, lambda number: ZERO <= number <= HUNDRED)
+
+
+def _read_sound_item(said: Mapping[str, object], index: int) -> ItemUpload | None:
+    """Return an item as most are: said in full, nothing wrong with it; None for any other.
+
+    Without a question more than that takes, since a sale has several.
+    """
+    product_id = read_id(said.get("product_id"))
+    quantity = _sound_quantity(said.get("quantity"))
+    unit_price = _sound_price(said.get("unit_price"))
+    discount = _sound_percentage(said.get("discount_value"))
+    tax = _sound_percentage(said.get("tax_percentage"))
+    kind = said.get("discount_type")
+    if product_id is None or quantity is None or unit_price is None:
+        return None
+    if discount is None or tax is None or not said.keys() <= ITEM_KEYS:
+        return None
+    if kind == "percentage" or (kind == "none" and not discount):
+        return ItemUpload(index, product_id, quantity, unit_price, kind, discount, tax, None, ())
+    return None
+
+
+def read_by_field(said: Mapping[str, object], index: int) -> ItemUpload:
+    """Read an item field by field, and note what is wrong with each."""
     reader = _ItemReader(said, index)
     product_id = read_id(said.get("product_id"))
     product_problem = reader.product_problem() if product_id is None else None
@@ -291,8 +344,7 @@ def _read_item(raw: object, index: int) -> ItemUpload:
     unit_price = reader.unit_price()
     discount_type, discount_value = reader.discount(quantity, unit_price)
     tax_percentage = reader.tax_percentage()
-    if not said.keys() <= ITEM_KEYS:
-        reader.refuse_unknown_keys()
+    reader.refuse_unknown_keys()
     return ItemUpload(
         index,
         product_id,
@@ -377,6 +429,8 @@ class _ItemReader:
         return tax
 
     def refuse_unknown_keys(self) -> None:
+        if self._said.keys() <= ITEM_KEYS:
+            return
         unknown = [key for key in self._said if key not in ITEM_KEYS]
         for key in unknown[:MAX_UNKNOWN]:
             shown = shorten(key)

@@ -18,6 +18,7 @@ from bulonera_sync.uploads import (
     MAX_NOTES,
     MAX_VERSION,
     SaleUpload,
+    read_by_field,
     read_local_id,
     read_sale,
 )
@@ -637,3 +638,25 @@ def test_a_flood_of_unknown_keys_is_told_in_few_words() -> None:
     told = problems_in(upload)
     assert told[0].field == "items[0].k0"
     assert len(told) <= 1_000
+
+
+WORDS = NUMBERS | st.sampled_from(
+    ["0", "5", "5.00", "-1", "101", "0.001", "1e3", "", "\u0663", "none"]
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"product_id": WORDS | LEAVES, "quantity": WORDS | LEAVES, "unit_price": WORDS | LEAVES},
+        optional={
+            "discount_type": st.sampled_from(["none", "percentage", "fixed"]) | LEAVES,
+            "discount_value": WORDS | LEAVES,
+            "tax_percentage": WORDS | LEAVES,
+            "more": LEAVES,
+        },
+    )
+)
+def test_the_short_way_to_read_an_item_finds_what_the_long_one_does(item: dict[str, Any]) -> None:
+    [read] = read_sale({"items": [item]}, index=0).items
+
+    assert read == read_by_field(item, 0)
