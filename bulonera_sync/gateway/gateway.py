@@ -43,8 +43,9 @@ from bulonera_sync.store.listings import PendingSale
 from bulonera_sync.store.sessions import Session, Work
 from bulonera_sync.uploads import SaleUpload, read_sale
 
-# Beyond so many sales a thread reads them, for others not to wait.
-READ_AT_ONCE = 10
+# Beyond so many characters a thread reads the sales, for others not to wait; sales whose words
+# are not known are many.
+READ_AT_ONCE = 64 * 1024
 
 _Retried = tuple[Sequence[Submission], list[Taken]]
 
@@ -71,7 +72,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
         `texts` are the sales word for word, as a refused one is kept. Every outcome is on disk
         when this returns.
         """
-        if len(raw_sales) > READ_AT_ONCE:
+        if texts is None or sum(map(len, texts)) > READ_AT_ONCE:
             read = await asyncio.to_thread(self._read, raw_sales, texts)
         else:
             read = self._read(raw_sales, texts)

@@ -55,6 +55,7 @@ class Metrics:
             ("method", "route", "status"),
             registry=registry,
         )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._seconds = Histogram(
             "bulonera_request_seconds",
             "From a request's headers to its answer.",
@@ -95,8 +96,19 @@ class Metrics:
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer; `route` is the endpoint's template."""
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        count, duration = self._figures_of(method, route, status)
+        count.inc()
+        duration.observe(seconds)
+
+    def _figures_of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        # labels() takes longer than to count.
+        found = self._known.get((method, route, status))
+        if found is None:
+            found = self._known[method, route, status] = (
+                self._requests.labels(method, route, status),
+                self._seconds.labels(method, route),
+            )
+        return found
 
     def count_attempts(self, outcomes: Sequence[Outcome]) -> None:
         """Count what the daemon judged again by itself."""
