@@ -1,15 +1,18 @@
 """The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import func, select
 
 from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
+from bulonera_sync.store.pools import Pool
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
 from bulonera_sync.store.statements import Row, Statement
@@ -48,27 +51,42 @@ _UNREACHABLE = (
 )
 
 
-@contextmanager
-def told_apart() -> Iterator[None]:
-    """Tell what the data broke from what the data can't help; no driver's error gets out."""
-    try:
-        yield
-    except asyncpg.exceptions.DataError as error:
-        raise StatementRefusedError(str(error)) from error
-    except asyncpg.PostgresError as error:
-        state = (error.sqlstate or "")[:2]
-        if state in _OUR_FAULT_CLASSES:
-            raise
-        if state in _REFUSED_CLASSES:
-            raise StatementRefusedError(str(error)) from error
-        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
-    except _UNREACHABLE as error:
+class _ToldApart:
+    # A class, since every statement passes here: a generator's block takes four times as long.
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # An argument that asyncpg itself can't encode is the data's fault, though it says
         # InterfaceError too.
-        if isinstance(error, ValueError):
+        if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
             raise StatementRefusedError(str(error)) from error
-        text = str(error) or type(error).__name__
-        raise StoreUnavailableError(f"the database can't be reached: {text}") from error
+        if isinstance(error, asyncpg.PostgresError):
+            _tell_from_state(error)
+        elif isinstance(error, _UNREACHABLE):
+            text = str(error) or type(error).__name__
+            raise StoreUnavailableError(f"the database can't be reached: {text}") from error
+
+
+def _tell_from_state(error: asyncpg.PostgresError) -> None:
+    state = (error.sqlstate or "")[:2]
+    if state in _REFUSED_CLASSES:
+        raise StatementRefusedError(str(error)) from error
+    if state not in _OUR_FAULT_CLASSES:
+        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+
+
+_TOLD_APART = _ToldApart()
+
+
+def told_apart() -> _ToldApart:
+    """Tell what the data broke from what the data can't help; no driver's error gets out."""
+    return _TOLD_APART
 
 
 @contextmanager
@@ -81,13 +99,13 @@ def outcome_unknown() -> Iterator[None]:
         raise StoreUnavailableError(f"the database did not confirm a write: {text}") from error
 
 
-Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 class PostgresSession:
     """One open transaction."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
@@ -128,47 +146,32 @@ class PostgresSession:
 
 
 class PostgresStore:
-    """An open Postgres database: a connection that writes, a pool that reads."""
+    """An open Postgres database: a connection that writes, two pools beside it."""
 
-    def __init__(
-        self, url: str, readers: "asyncpg.Pool[Any]", touching: "asyncpg.Pool[Any]"
-    ) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._readers = readers
-        self._touching = touching
-        self._writing: asyncpg.Connection[Any] | None = None
+        self._readers = _pool(url, SERVER_SETTINGS)
+        # A crash may forget the last second of what is written here, and of nothing else.
+        self._touching = _pool(url, {**SERVER_SETTINGS, "synchronous_commit": "off"})
+        self._writing: Connection | None = None
         self.writer = Writer(self._transact)
         self.touching = self
 
     @classmethod
     async def open(cls, url: str) -> "PostgresStore":
         """Reach the database, which has its schema; raises `StoreUnavailableError`."""
-        readers = await _open_pool(url, SERVER_SETTINGS)
-        # A crash may forget the last second of what is written here, and of nothing else.
-        touching = await _open_pool(url, {**SERVER_SETTINGS, "synchronous_commit": "off"})
-        store = cls(url, readers, touching)
+        store = cls(url)
         await closed_unless_current(store)
         return store
 
     async def read(self, work: Work[T], /) -> T:
-        async with self._reader() as connection:
-            return await _transact(connection, _BEGIN_READ, work)
+        return await _lent(self._readers, partial(_transact, begin=_BEGIN_READ, work=work))
 
     look_up = read
 
     async def glance(self, work: Work[T], /) -> T:
         # BEGIN and COMMIT are a round trip each, as the statement is.
-        async with self._reader() as connection:
-            return await work(PostgresSession(connection))
-
-    @asynccontextmanager
-    async def _reader(self) -> "AsyncIterator[Connection]":
-        with told_apart():
-            connection = await self._readers.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
-        try:
-            yield connection
-        finally:
-            await self._readers.release(connection)
+        return await _lent(self._readers, partial(_each_by_itself, work=work))
 
     async def check(self) -> None:
         await self.read(refuse_other_schema)
@@ -185,12 +188,7 @@ class PostgresStore:
 
     async def touch(self, work: Work[T], /) -> T:
         """Run a unit of work whose every statement commits by itself, beside the writer."""
-        with told_apart():
-            connection = await self._touching.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
-        try:
-            return await work(PostgresSession(connection))
-        finally:
-            await self._touching.release(connection)
+        return await _lent(self._touching, partial(_each_by_itself, work=work))
 
     async def write(self, work: Work[T], /) -> T:
         return await self.writer.submit(work)
@@ -202,7 +200,7 @@ class PostgresStore:
         if self._writing is None or self._writing.is_closed():
             self._writing = await open_connection(self._url)
         try:
-            return await _transact(self._writing, _BEGIN_WRITE, work)
+            return await _transact(self._writing, begin=_BEGIN_WRITE, work=work)
         except StoreUnavailableError:
             # After a failed COMMIT nobody knows what the connection holds: a fresh one does.
             self._writing.terminate()
@@ -217,18 +215,20 @@ class PostgresStore:
         await self._touching.close()
 
 
-async def open_connection(url: str) -> "asyncpg.Connection[Any]":
+async def open_connection(
+    url: str, settings: Mapping[str, str] = MappingProxyType(SERVER_SETTINGS)
+) -> Connection:
     """Open one connection; raises `StoreUnavailableError`."""
     with told_apart():
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=SERVER_SETTINGS,
+            server_settings=dict(settings),
         )
 
 
-async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
+async def open_patiently(url: str) -> Connection:
     """Open one connection whose statements may take their time: a migration's, or its lock's."""
     with told_apart():
         return await asyncpg.connect(
@@ -238,24 +238,32 @@ async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
         )
 
 
-async def _open_pool(url: str, settings: Mapping[str, str]) -> "asyncpg.Pool[Any]":
+def _pool(url: str, settings: Mapping[str, str]) -> Pool:
+    return Pool(
+        partial(open_connection, url, settings),
+        size=POOL_SIZE,
+        patience_seconds=CONNECT_TIMEOUT_SECONDS,
+    )
+
+
+async def _lent(pool: Pool, use: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
     with told_apart():
-        return await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=POOL_SIZE,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=dict(settings),
-            reset=_nothing_to_reset,
-        )
+        connection = await pool.take()
+    try:
+        return await use(connection)
+    except (StoreUnavailableError, asyncio.CancelledError):
+        # Whatever it was doing, it may still be at it.
+        connection.terminate()
+        raise
+    finally:
+        pool.give_back(connection)
 
 
-async def _nothing_to_reset(connection: "asyncpg.Connection[Any]") -> None:
-    """Our transactions leave no session state behind; asyncpg's reset is a round trip a read."""
+async def _each_by_itself(connection: Connection, *, work: Work[T]) -> T:
+    return await work(PostgresSession(connection))
 
 
-async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
+async def _transact(connection: Connection, *, begin: str, work: Work[T]) -> T:
     try:
         with told_apart():
             await connection.execute(begin)
@@ -268,12 +276,10 @@ async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
     return result
 
 
-async def _roll_back(connection: "Connection") -> None:
+async def _roll_back(connection: Connection) -> None:
     try:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
     except (asyncpg.PostgresError, *_UNREACHABLE):
-        # What can't be rolled back must not be used again. One that broke is the pool's already,
-        # and must not put its own complaint in the place of the reason.
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+        # What can't be rolled back must not be used again.
+        connection.terminate()
