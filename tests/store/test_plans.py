@@ -111,7 +111,7 @@ ASKED: Mapping[str, tuple[Statement, Mapping[str, Any], str]] = {
         "sales_local_id|autoindex_sales",
     ),
     "id": (sales.BY_ID, {"ids": [10_001, 10_002]}, "pk_sales|INTEGER PRIMARY KEY"),
-    "items": (sales.ITEMS, {"ids": [10_001, 10_002]}, "pk_sale_items|autoindex_sale_items"),
+    "items": (sales.BY_ID, {"ids": [10_001, 10_002]}, "pk_sale_items|autoindex_sale_items"),
     "copies": (
         copies.COPIES_BY_CONTENT,
         {"ids": [10_001], "fingerprints": ["F7"]},
