@@ -1,21 +1,23 @@
 """The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy import func, select
 
-from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
+from bulonera_sync.errors import StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
 from bulonera_sync.store.pools import Pool
+from bulonera_sync.store.postgres_errors import UNREACHABLE, outcome_unknown, told_apart
+from bulonera_sync.store.postgres_inserts import WaitingRows
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.store.writers import Writer
 
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -36,68 +38,7 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
-# SQLSTATE classes in which the data is at fault: integrity, data, a trigger's RAISE.
-_REFUSED_CLASSES = frozenset({"22", "23", "P0"})
-# Classes in which a statement of ours is: those must be seen, not retried.
-_OUR_FAULT_CLASSES = frozenset({"42", "0A"})
-
 SIZE = Statement(select(func.pg_database_size(func.current_database())))
-
-_UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-
-
-class _ToldApart:
-    # A class, since every statement passes here: a generator's block takes four times as long.
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # An argument that asyncpg itself can't encode is the data's fault, though it says
-        # InterfaceError too.
-        if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-            raise StatementRefusedError(str(error)) from error
-        if isinstance(error, asyncpg.PostgresError):
-            _tell_from_state(error)
-        elif isinstance(error, _UNREACHABLE):
-            text = str(error) or type(error).__name__
-            raise StoreUnavailableError(f"the database can't be reached: {text}") from error
-
-
-def _tell_from_state(error: asyncpg.PostgresError) -> None:
-    state = (error.sqlstate or "")[:2]
-    if state in _REFUSED_CLASSES:
-        raise StatementRefusedError(str(error)) from error
-    if state not in _OUR_FAULT_CLASSES:
-        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
-
-
-_TOLD_APART = _ToldApart()
-
-
-def told_apart() -> _ToldApart:
-    """Tell what the data broke from what the data can't help; no driver's error gets out."""
-    return _TOLD_APART
-
-
-@contextmanager
-def outcome_unknown() -> Iterator[None]:
-    """Tell of a COMMIT that failed, whatever the reason: nobody knows what became of it."""
-    try:
-        yield
-    except (asyncpg.PostgresError, *_UNREACHABLE) as error:
-        text = str(error) or type(error).__name__
-        raise StoreUnavailableError(f"the database did not confirm a write: {text}") from error
-
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -107,14 +48,17 @@ class PostgresSession:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._waiting = WaitingRows(connection)
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             rows = await self._connection.fetch(compiled.sql, *compiled.bind(values))
         return compiled.read(rows)
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             status = await self._connection.execute(compiled.sql, *compiled.bind(values))
@@ -125,17 +69,30 @@ class PostgresSession:
     ) -> None:
         if not rows:
             return
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             await self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
 
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        if rows:
+            self._waiting.add(statement, rows)
+
+    async def settle(self) -> None:
+        """Write the rows that wait for others: before whatever may look at them."""
+        if self._waiting:
+            await self._waiting.write()
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
+        await self.settle()
         with told_apart():
             await self._connection.execute("SAVEPOINT one_sale")
         try:
             yield
+            await self.settle()
         except BaseException:
+            self._waiting.forget()
             with told_apart():
                 await self._connection.execute(
                     "ROLLBACK TO SAVEPOINT one_sale; RELEASE SAVEPOINT one_sale"
@@ -260,14 +217,19 @@ async def _lent(pool: Pool, use: Callable[[Connection], Coroutine[Any, Any, T]])
 
 
 async def _each_by_itself(connection: Connection, *, work: Work[T]) -> T:
-    return await work(PostgresSession(connection))
+    session = PostgresSession(connection)
+    result = await work(session)
+    await session.settle()
+    return result
 
 
 async def _transact(connection: Connection, *, begin: str, work: Work[T]) -> T:
     try:
         with told_apart():
             await connection.execute(begin)
-        result = await work(PostgresSession(connection))
+        session = PostgresSession(connection)
+        result = await work(session)
+        await session.settle()
         with outcome_unknown():
             await connection.execute("COMMIT")
     except BaseException:
@@ -280,6 +242,6 @@ async def _roll_back(connection: Connection) -> None:
     try:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
-    except (asyncpg.PostgresError, *_UNREACHABLE):
+    except (asyncpg.PostgresError, *UNREACHABLE):
         # What can't be rolled back must not be used again.
         connection.terminate()

@@ -13,14 +13,21 @@ from bulonera_sync.damage import STORED_DAMAGED, is_damaged
 from bulonera_sync.sales import (
     Content,
     Copy,
+    Event,
     Fingerprints,
     Item,
     Parked,
     Problem,
     Sale,
 )
+from bulonera_sync.store.schema import sales
 
 MAX_CACHED = 400
+
+# A row's values, in the order of its table's columns.
+Record = tuple[Any, ...]
+
+NAMES = tuple(column.name for column in sales.columns)
 
 # What never changes after the first receipt.
 FIXED = frozenset({"id", "number", "local_id", "user_id", "created_at"})
@@ -30,48 +37,51 @@ def is_held(record: Mapping[str, Any]) -> bool:
     return record["sync_status"] in ("error", "pending")
 
 
-def record_of(sale: Sale) -> dict[str, Any]:
+def record_of(sale: Sale) -> Record:
+    """Return the values of `schema.sales`' columns, in their order."""
     content = sale.content
-    return {
-        "id": sale.id,
-        "number": sale.number,
-        "local_id": sale.local_id,
-        "user_id": sale.user_id,
-        "sync_status": sale.sync_status,
-        "status": sale.status,
-        "version": sale.version,
-        "fingerprint": sale.fingerprints.content,
-        "said_fingerprint": sale.fingerprints.said,
-        "is_content_uploaded": sale.is_content_uploaded,
-        "customer_id": content.customer_id if content else None,
-        "customer_said": sale.customer_said,
-        "notes": content.notes if content else "",
-        "total": sale.total,
-        "payment_status": sale.payment_status,
-        "fiscal_status": sale.fiscal_status,
-        "tax_defaults": _dump_defaults(sale.tax_defaults),
-        "sold_at": sale.sold_at,
-        "created_at": sale.created_at,
-        "updated_at": sale.updated_at,
-        "sync_succeeded_at": sale.sync_succeeded_at,
-        "sync_last_attempt": sale.sync_last_attempt,
-        "attempts": sale.attempts,
-        "automatic_attempts": sale.automatic_attempts,
-        "retry_cause": sale.retry_cause,
-        "next_attempt_at": sale.next_attempt_at,
-        "is_dead": sale.is_dead,
-        "payload": sale.payload,
-        "problems": dump_problems(sale.problems),
-        "parked": _dump_parked(sale.parked),
-        "conflict_resolution": sale.conflict_resolution,
-        "resolution_words": sale.resolution_words,
-        "warnings": dump_problems(sale.warnings),
-    }
+    return (
+        sale.id,
+        sale.number,
+        sale.local_id,
+        sale.user_id,
+        sale.sync_status,
+        sale.status,
+        sale.version,
+        sale.fingerprints.content,
+        sale.fingerprints.said,
+        sale.is_content_uploaded,
+        content.customer_id if content else None,
+        sale.customer_said,
+        content.notes if content else "",
+        sale.total,
+        sale.payment_status,
+        sale.fiscal_status,
+        _dump_defaults(sale.tax_defaults),
+        sale.sold_at,
+        sale.created_at,
+        sale.updated_at,
+        sale.sync_succeeded_at,
+        sale.sync_last_attempt,
+        sale.attempts,
+        sale.automatic_attempts,
+        sale.retry_cause,
+        sale.next_attempt_at,
+        sale.is_dead,
+        sale.payload,
+        dump_problems(sale.problems),
+        _dump_parked(sale.parked),
+        sale.conflict_resolution,
+        sale.resolution_words,
+        dump_problems(sale.warnings),
+    )
 
 
 def update_of(sale: Sale) -> dict[str, Any]:
-    record = {name: value for name, value in record_of(sale).items() if name not in FIXED}
-    return {**record, "sale_id": sale.id}
+    record = dict(zip(NAMES, record_of(sale), strict=True))
+    return {name: value for name, value in record.items() if name not in FIXED} | {
+        "sale_id": sale.id
+    }
 
 
 # The columns whose JSON can't be read any more once it is damaged, and what stands for each.
@@ -127,44 +137,38 @@ def _sale_of(record: Mapping[str, Any], items: Sequence[Item]) -> Sale:
     )
 
 
-def item_records(sale: Sale) -> Iterable[dict[str, Any]]:
+def item_records(sale: Sale) -> Iterable[Record]:
+    """Yield the values of `schema.sale_items`' columns, in their order, of each item."""
     for line, item in enumerate(sale.content.items if sale.content else ()):
-        yield {
-            "sale_id": sale.id,
-            "line": line,
-            "product_id": item.product_id,
-            "quantity": item.quantity,
-            "unit_price": item.unit_price,
-            "discount_type": item.discount_type,
-            "discount_value": item.discount_value,
-            "tax_percentage": item.tax_percentage,
-        }
+        # An item's fields are the columns that are left, in their order.
+        yield (sale.id, line, *item)
 
 
-def copy_record(change: Change, copy: Copy) -> dict[str, Any]:
-    return {
-        "sale_id": change.after.id,
-        "kind": copy.kind,
-        "fingerprint": copy.fingerprints.content,
-        "said_fingerprint": copy.fingerprints.said,
-        "version": copy.version,
-        "text": copy.text,
-        "created_at": change.events[0].at if change.events else change.after.updated_at,
-    }
+def copy_record(change: Change, copy: Copy) -> Record:
+    """Return the values of `schema.copies`' columns but the id, in their order."""
+    return (
+        change.after.id,
+        copy.kind,
+        copy.fingerprints.content,
+        copy.fingerprints.said,
+        copy.version,
+        copy.text,
+        change.events[0].at if change.events else change.after.updated_at,
+    )
 
 
-def event_record(change: Change, place: int) -> dict[str, Any]:
-    event = change.events[place]
-    return {
-        "sale_id": change.after.id,
-        "at": event.at,
-        "kind": event.kind,
-        "actor": event.actor.kind,
-        "user_id": event.actor.user_id,
-        "from_version": event.from_version,
-        "to_version": event.to_version,
-        "detail": json.dumps(event.detail),
-    }
+def event_record(change: Change, event: Event) -> Record:
+    """Return the values of `schema.events`' columns but the id, in their order."""
+    return (
+        change.after.id,
+        event.at,
+        event.kind,
+        event.actor.kind,
+        event.actor.user_id,
+        event.from_version,
+        event.to_version,
+        json.dumps(event.detail),
+    )
 
 
 def dump_problems(problems: Sequence[Problem]) -> str | None:
@@ -190,7 +194,9 @@ _load_common = lru_cache(maxsize=2_048)(_load)
 
 
 def _dump_defaults(defaults: Mapping[int, Decimal]) -> str:
-    return json.dumps({str(product_id): str(tax) for product_id, tax in defaults.items()})
+    # By hand: json takes longer than the rest of the row.
+    members = [f'"{product_id}": "{tax!s}"' for product_id, tax in defaults.items()]
+    return "{" + ", ".join(members) + "}"
 
 
 def _load_defaults(text: str) -> Mapping[int, Decimal]:

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, insert, select, text, update
+from sqlalchemy import Integer, bindparam, delete, select, text, update
 
 from bulonera_sync.changes import Change, NewId, Quarantined
 from bulonera_sync.damage import STORED_DAMAGED
@@ -18,6 +17,7 @@ from bulonera_sync.store.catalog import storable
 from bulonera_sync.store.dialect import among, gathered, upsert
 from bulonera_sync.store.sale_rows import (
     FIXED,
+    NAMES,
     copy_record,
     dump_problems,
     event_record,
@@ -28,7 +28,7 @@ from bulonera_sync.store.sale_rows import (
     update_of,
 )
 from bulonera_sync.store.sessions import Session
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.store.types import BigId, UtcTime
 
 _sales = schema.sales
@@ -46,9 +46,6 @@ _ID_COUNTER = "sale id"
 _SALE_COLUMNS = tuple(column for column in _sales.columns)
 
 
-_NAMES = tuple(column.name for column in _SALE_COLUMNS)
-
-
 # A sale with its items, in one statement: those of one whose row is its own at the same moment.
 _WHOLE_SALE = (
     *_SALE_COLUMNS,
@@ -59,11 +56,6 @@ _WHOLE_SALE = (
         in_order_of=_items.c.line,
     ),
 )
-
-
-def _insert_into(table: Any, *, without: str = "") -> Statement:
-    names = [column.name for column in table.columns if column.name != without]
-    return Statement(insert(table).values({name: bindparam(name) for name in names}))
 
 
 BY_LOCAL_ID = Statement(select(*_WHOLE_SALE).where(among(_sales.c.local_id, "local_ids")))
@@ -82,37 +74,41 @@ BY_NUMBERS_BEGINNING = Statement(
 BY_NUMBER = Statement(select(*_WHOLE_SALE).where(_sales.c.number == bindparam("number")))
 
 
+# Both in one statement: a round trip to Postgres less for every upload.
+_TAKING = upsert(_counters).values(
+    [
+        {"name": _ID_COUNTER, "value": bindparam("step", type_=BigId)},
+        {"name": bindparam("number_counter"), "value": bindparam("step", type_=BigId)},
+    ]
+)
 TAKE = Statement(
-    upsert(_counters)
-    .values(name=bindparam("name"), value=bindparam("step", type_=BigId))
-    .on_conflict_do_update(
+    _TAKING.on_conflict_do_update(
         index_elements=["name"],
-        set_={"value": _counters.c.value + bindparam("step", type_=BigId)},
-    )
-    .returning(_counters.c.value)
+        set_={"value": _counters.c.value + _TAKING.excluded.value},
+    ).returning(_counters.c.name, _counters.c.value)
 )
 
 
-INSERT_SALE = _insert_into(_sales)
+INSERT_SALE = Insert(_sales)
 
 
 UPDATE_SALE = Statement(
     update(_sales)
     .where(_sales.c.id == bindparam("sale_id", type_=BigId))
-    .values({name: bindparam(name) for name in _NAMES if name not in FIXED})
+    .values({name: bindparam(name) for name in NAMES if name not in FIXED})
 )
 
 
-INSERT_ITEM = _insert_into(_items)
+INSERT_ITEM = Insert(_items)
 
 
-INSERT_COPY = _insert_into(schema.copies, without="id")
+INSERT_COPY = Insert(schema.copies, without="id")
 
 
-INSERT_EVENT = _insert_into(schema.events, without="id")
+INSERT_EVENT = Insert(schema.events, without="id")
 
 
-INSERT_WAIT = _insert_into(schema.waits)
+INSERT_WAIT = Insert(schema.waits)
 
 
 _DUE = (
@@ -243,7 +239,7 @@ async def find_one(session: Session, key: int | str) -> Sale | None:
 
 def _sale(row: Row) -> Sale:
     *values, lines = row
-    record = dict(zip(_NAMES, values, strict=True))
+    record = dict(zip(NAMES, values, strict=True))
     # A held sale has none; what damage left beside one is not its content.
     return sale_of(record, () if is_held(record) else [Item(*line) for line in lines])
 
@@ -252,8 +248,11 @@ async def take_ids(session: Session, count: int, *, prefix: str, year: int) -> l
     """Set aside `count` ids and numbers in this transaction; none is ever given out twice."""
     if not count:
         return []
-    [(last_id,)] = await session.fetch(TAKE, name=_ID_COUNTER, step=count)
-    [(last,)] = await session.fetch(TAKE, name=f"number {year}", step=count)
+    number_counter = f"number {year}"
+    taken: dict[str, int] = dict(
+        await session.fetch(TAKE, number_counter=number_counter, step=count)
+    )
+    last_id, last = taken[_ID_COUNTER], taken[number_counter]
     return [
         NewId(last_id - back, f"{prefix}-{year:04d}-{last - back:05d}")
         for back in reversed(range(count))
@@ -264,15 +263,13 @@ async def save(session: Session, changes: Sequence[Change]) -> None:
     """Write all changes, a statement per table; no sale may be in it twice."""
     new = [change for change in changes if change.before is None]
     known = [change for change in changes if change.before and change.before != change.after]
-    await session.execute_many(INSERT_SALE, [record_of(change.after) for change in new])
+    await session.insert(INSERT_SALE, [record_of(change.after) for change in new])
     await session.execute_many(UPDATE_SALE, [update_of(change.after) for change in known])
     await _save_items(session, changes)
     await _save_waits(session, changes)
-    await session.execute_many(
-        INSERT_COPY, [copy_record(c, copy) for c in changes for copy in c.copies]
-    )
-    await session.execute_many(
-        INSERT_EVENT, [event_record(c, place) for c in changes for place in range(len(c.events))]
+    await session.insert(INSERT_COPY, [copy_record(c, copy) for c in changes for copy in c.copies])
+    await session.insert(
+        INSERT_EVENT, [event_record(c, each) for c in changes for each in c.events]
     )
 
 
@@ -281,18 +278,18 @@ async def _save_items(session: Session, changes: Sequence[Change]) -> None:
     outdated = [c.after.id for c in renewed if c.before and c.before.content]
     if outdated:
         await session.execute(DELETE_ITEMS, ids=outdated)
-    rows = [row for change in renewed for row in item_records(change.after)]
-    await session.execute_many(INSERT_ITEM, rows)
+    rows = [record for change in renewed for record in item_records(change.after)]
+    await session.insert(INSERT_ITEM, rows)
 
 
 async def _save_waits(session: Session, changes: Sequence[Change]) -> None:
     waited = [c.after.id for c in changes if c.before and c.waits_for is not None]
     if waited:
         await session.execute(DELETE_WAITS, ids=waited)
-    await session.execute_many(
+    await session.insert(
         INSERT_WAIT,
         [
-            {"kind": missing.kind, "missing_id": missing.id, "sale_id": change.after.id}
+            (missing.kind, missing.id, change.after.id)
             for change in changes
             for missing in change.waits_for or ()
             # No row can ever have a larger id: there is nothing to wait for.

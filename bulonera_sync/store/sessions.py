@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -29,6 +29,14 @@ class Session(Protocol):
         self, statement: Statement, rows: Sequence[Mapping[str, Any]], /
     ) -> None:
         """Run a write for every row in one call to the driver; no rows, no call."""
+        ...
+
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        """Write the rows in one call to the driver, or together with those of other tables.
+
+        At the latest before the next call, or at the end of the savepoint or of the unit: what the
+        data breaks may be told only there.
+        """
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:

@@ -18,7 +18,7 @@ from bulonera_sync.store.dialect import SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
 from bulonera_sync.store.sessions import Joint, P, T, Work
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.store.writers import Writer
 
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -159,6 +159,13 @@ class SqliteSession:
         compiled = statement.for_dialect(SQLITE)
         with told_apart():
             self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
+
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        if not rows:
+            return
+        compiled = statement.for_dialect(SQLITE)
+        with told_apart():
+            self._connection.executemany(compiled.sql, list(map(compiled.bind_row, rows)))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

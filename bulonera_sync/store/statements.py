@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Dialect, Executable, Table, bindparam, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -31,6 +31,15 @@ class Compiled:
         """Return the parameters as the driver takes them, in the order of their places."""
         given = {**self.constants, **values} if self.constants else values
         bound = [given[name] for name in self.names]
+        for place, convert in self.binders:
+            value = bound[place]
+            if value is not None:
+                bound[place] = convert(value)
+        return bound
+
+    def bind_row(self, row: Sequence[Any]) -> list[Any]:
+        """Return the parameters as `bind` does, of values that are in their places already."""
+        bound = list(row)
         for place, convert in self.binders:
             value = bound[place]
             if value is not None:
@@ -66,6 +75,17 @@ class Statement:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self.core, dialect)
         return compiled
+
+
+class Insert(Statement):
+    """An INSERT of whole rows; a row is the values of `columns` in their order."""
+
+    __slots__ = ("columns", "table")
+
+    def __init__(self, table: Table, *, without: str = "") -> None:
+        self.table = table.name
+        self.columns = tuple(column.name for column in table.columns if column.name != without)
+        super().__init__(insert(table).values({name: bindparam(name) for name in self.columns}))
 
 
 def _compile(core: Executable, dialect: Dialect) -> Compiled:

@@ -131,8 +131,11 @@ def _number_outside() -> None:
 def _payload_dropped() -> None:
     record_of = sale_rows.record_of
 
-    def without_payload(sale: Sale) -> dict[str, Any]:
-        return {**record_of(sale), "payload": "{}" if sale.payload else None}
+    place = sale_rows.NAMES.index("payload")
+
+    def without_payload(sale: Sale) -> sale_rows.Record:
+        record = record_of(sale)
+        return (*record[:place], "{}" if sale.payload else None, *record[place + 1 :])
 
     _replace(sales, "record_of", without_payload)
 

@@ -22,7 +22,7 @@ from bulonera_sync.store import copies, listings, sales, schema, users
 from bulonera_sync.store.dialect import POSTGRES, SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.sessions import Session, Store
-from bulonera_sync.store.statements import Row, Statement
+from bulonera_sync.store.statements import Insert, Row, Statement
 from bulonera_sync.uploads import read_sale
 from tests.factories import as_parsed, make_item, make_sale
 from tests.store.databases import is_sqlite, opened, run_sql
@@ -181,6 +181,10 @@ class CountingSession:
     ) -> None:
         self.calls += bool(rows)
         await self._session.execute_many(statement, rows)
+
+    async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
+        self.calls += bool(rows)
+        await self._session.insert(statement, rows)
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         self.calls += 2
