@@ -22,7 +22,7 @@ from bulonera_sync.store.writers import Writer
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 15.0
-POOL_SIZE = 4
+POOL_SIZE = 8
 
 # Writers of all gateways take turns, as SQLite's do: no deadlock between two batches, no unique
 # violation between two copies of one upload, numbers without a gap. Any constant serves.
@@ -103,13 +103,17 @@ class PostgresSession:
 
 
 class PostgresStore:
-    """An open Postgres database: a connection that writes, two pools beside it."""
+    """An open Postgres database: a connection that writes, a pool beside it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._readers = _pool(url, SERVER_SETTINGS)
-        # A crash may forget the last second of what is written here, and of nothing else.
-        self._touching = _pool(url, {**SERVER_SETTINGS, "synchronous_commit": "off"})
+        # What is read and what is touched go by the same connections: a request does both, one
+        # after the other. A crash may forget the last second of what is touched.
+        self._beside = Pool(
+            partial(open_connection, url, {**SERVER_SETTINGS, "synchronous_commit": "off"}),
+            size=POOL_SIZE,
+            patience_seconds=CONNECT_TIMEOUT_SECONDS,
+        )
         self._writing: Connection | None = None
         self.writer = Writer(self._transact)
         self.touching = self
@@ -122,13 +126,13 @@ class PostgresStore:
         return store
 
     async def read(self, work: Work[T], /) -> T:
-        return await _lent(self._readers, partial(_transact, begin=_BEGIN_READ, work=work))
+        return await _lent(self._beside, partial(_transact, begin=_BEGIN_READ, work=work))
 
     look_up = read
 
     async def glance(self, work: Work[T], /) -> T:
         # BEGIN and COMMIT are a round trip each, as the statement is.
-        return await _lent(self._readers, partial(_each_by_itself, work=work))
+        return await _lent(self._beside, partial(_each_by_itself, work=work))
 
     async def check(self) -> None:
         await self.read(refuse_other_schema)
@@ -145,7 +149,7 @@ class PostgresStore:
 
     async def touch(self, work: Work[T], /) -> T:
         """Run a unit of work whose every statement commits by itself, beside the writer."""
-        return await _lent(self._touching, partial(_each_by_itself, work=work))
+        return await _lent(self._beside, partial(_each_by_itself, work=work))
 
     async def write(self, work: Work[T], /) -> T:
         return await self.writer.submit(work)
@@ -168,8 +172,7 @@ class PostgresStore:
         await self.writer.close()
         if self._writing is not None:
             self._writing.terminate() if self._writing.is_closed() else await self._writing.close()
-        await self._readers.close()
-        await self._touching.close()
+        await self._beside.close()
 
 
 async def open_connection(
@@ -193,14 +196,6 @@ async def open_patiently(url: str) -> Connection:
             timeout=CONNECT_TIMEOUT_SECONDS,
             server_settings={**SERVER_SETTINGS, "lock_timeout": "0"},
         )
-
-
-def _pool(url: str, settings: Mapping[str, str]) -> Pool:
-    return Pool(
-        partial(open_connection, url, settings),
-        size=POOL_SIZE,
-        patience_seconds=CONNECT_TIMEOUT_SECONDS,
-    )
 
 
 async def _lent(pool: Pool, use: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
