@@ -155,6 +155,17 @@ async def test_a_value_that_postgres_does_not_take_is_the_datas_fault_too(
 
 
 @EACH_WAY
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+async def test_of_more_rows_than_are_sent_at_once_the_first_and_the_last_are_refused_too(
+    store: Store, enough: int, place: int
+) -> None:
+    rows = [(f"n{each:031}", each) for each in range(20_000)]
+    rows[place] = ("n", 2**70)
+
+    await check_refused(store, rows)
+
+
+@EACH_WAY
 async def test_a_savepoint_undoes_its_rows_and_no_others(store: Store, enough: int) -> None:
     async def in_parts(session: Session) -> None:
         await session.insert(INSERT_COUNTER, counters(2))
