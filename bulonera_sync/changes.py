@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -21,9 +21,10 @@ from bulonera_sync.sales import (
     RetryCause,
     Sale,
 )
+from bulonera_sync.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NewId:
     """The id and the number that the store has set aside for a sale seen for the first time."""
 
@@ -31,7 +32,7 @@ class NewId:
     number: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quarantined:
     """A sale that no local_id names: kept for support, word for word."""
 
@@ -41,7 +42,7 @@ class Quarantined:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """What is to be written for one sale, in one piece.
 
@@ -61,7 +62,7 @@ class Change:
         return self.after.content != before
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Circumstances:
     """Everything about a change that is not the sale: who, when, why, how retries are spaced.
 

@@ -1,7 +1,6 @@
 """What can be wrong with an upload, given what is known of it: the checks, in order. Pure."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
@@ -15,12 +14,13 @@ from bulonera_sync.sales import (
     Sale,
 )
 from bulonera_sync.uploads import SaleUpload
+from bulonera_sync.values import value
 
 # What new data on the server can cure, without a change by the till.
 CURABLE_CODES = frozenset({"customer_not_found", "product_not_found"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Known:
     """The facts about one upload, all of them fetched before the decision.
 
@@ -41,7 +41,7 @@ class Known:
     foreign_copies: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Missing:
     """A customer or a product that the catalogue lacks, or holds as inactive."""
 

@@ -150,11 +150,59 @@ def accept(
     at: Circumstances,
 ) -> Change:
     """Rows 4 and 6: the sale becomes synced with this content."""
+    if known.sale is None:
+        after = _accepted_at_once(upload, known, content, warnings, new, at)
+    else:
+        after = _accepted_later(known.sale, upload, known, content, warnings, at)
+    event = event_of("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
+    return Change(known.sale, after, (event,), _former_payload(known), waits_for=())
+
+
+def _accepted_at_once(
+    upload: SaleUpload,
+    known: Known,
+    content: Content,
+    warnings: tuple[Problem, ...],
+    new: NewId | None,
+    at: Circumstances,
+) -> Sale:
+    assert new is not None
+    assert upload.local_id is not None
+    # What nearly every upload makes, so in one go.
+    return Sale(
+        id=new.id,
+        number=new.number,
+        local_id=upload.local_id,
+        user_id=known.user_id,
+        sync_status="synced",
+        status=content.status,
+        version=1,
+        fingerprints=known.fingerprints,
+        created_at=at.now,
+        updated_at=at.now,
+        content=content,
+        total=content.total(),
+        tax_defaults=tax_defaults(upload, None, known.products),
+        sold_at=upload.sold_at,
+        sync_succeeded_at=at.now,
+        sync_last_attempt=at.now,
+        warnings=warnings,
+    )
+
+
+def _accepted_later(
+    sale: Sale,
+    upload: SaleUpload,
+    known: Known,
+    content: Content,
+    warnings: tuple[Problem, ...],
+    at: Circumstances,
+) -> Sale:
     judged = {
         "sync_status": "synced",
         "status": content.status,
         "content": content,
-        "tax_defaults": tax_defaults(upload, known.sale, known.products),
+        "tax_defaults": tax_defaults(upload, sale, known.products),
         "total": content.total(),
         "sync_succeeded_at": at.now,
         "warnings": warnings,
@@ -166,9 +214,7 @@ def accept(
         "next_attempt_at": None,
         "is_dead": False,
     }
-    after = _judged(upload, known, new, at, judged)
-    event = event_of("retried" if known.sale else "created", at, None, 1, {"result": "synced"})
-    return Change(known.sale, after, (event,), _former_payload(known), waits_for=())
+    return _judged(upload, known, None, at, judged)
 
 
 def hold(

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from decimal import Decimal
 
 from bulonera_sync.checks import Known, Missing, is_curable, missing, price_warnings, problems_of
@@ -24,11 +23,12 @@ from bulonera_sync.sales import (
     Sale,
 )
 from bulonera_sync.uploads import SaleUpload
+from bulonera_sync.values import value
 
 MAX_FOREIGN_COPIES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Policy:
     """What the store's owner decides: `[sync]` of the configuration, as far as rules go."""
 
@@ -36,7 +36,7 @@ class Policy:
     price_tolerance: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accept:
     """Rows 4 and 6: a new sale, or a held one found right."""
 
@@ -44,7 +44,7 @@ class Accept:
     warnings: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reject:
     """Rows 5 and 6: kept with its payload and its reasons.
 
@@ -55,21 +55,21 @@ class Reject:
     waits_for: tuple[Missing, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quarantine:
     """Row 3: nothing to store it under; kept for support."""
 
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ForeignReplay:
     """Row 1: somebody else's sale sent by the next cashier; told its state and no more."""
 
     sale: Sale
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ForeignClash:
     """Row 2: somebody else's local_id with other content; `keep` once in its history."""
 
@@ -78,21 +78,21 @@ class ForeignClash:
     keep: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AlreadySynced:
     """Rows 7 and 9: the same upload again."""
 
     sale: Sale
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServerConfirmed:
     """Row 8: the till sends the server's content; the conflict is over."""
 
     sale: Sale
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AlreadyResolved:
     """Row 10: a client copy that a resolution, or a newer copy, has put aside."""
 
@@ -101,7 +101,7 @@ class AlreadyResolved:
     resolution: Resolution
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SameConflict:
     """Row 11: what is parked, again."""
 
@@ -109,7 +109,7 @@ class SameConflict:
     parked: Parked
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RefuseEdit:
     """Row 12: an invalid edit; what is stored stays; `keep` it once in the history."""
 
@@ -118,7 +118,7 @@ class RefuseEdit:
     keep: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conflict:
     """Rows 13 to 16: the client's content is parked beside the server's."""
 
@@ -127,7 +127,7 @@ class Conflict:
     code: ConflictCode
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Merge:
     """Row 15 with auto_merge: both sides' changes, none of them on the same field."""
 
@@ -136,7 +136,7 @@ class Merge:
     warnings: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Update:
     """Rows 17 and 18: an edit on the server's present version."""
 
@@ -172,7 +172,7 @@ def decide(upload: SaleUpload, known: Known, policy: Policy) -> Decision:
     raise AssertionError("the state table has a hole")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Case:
     """One upload beside what is known of it, asked by the rows of the table."""
 

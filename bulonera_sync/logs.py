@@ -26,6 +26,10 @@ from bulonera_sync.log_lines import LAYOUTS, LOGGER, Layout, is_ours
 # Records that wait for the disk; beyond it they are lost.
 MAX_QUEUED = 10_000
 MAX_AT_ONCE = 500
+# So long the first waits for others to be written with it. A write takes a dozen system calls,
+# after each of which the thread asks whoever works for the interpreter: it costs an upload more
+# than its record does.
+GATHER_SECONDS = 0.02
 # To hold the file before another process rotates it once more.
 MAX_TRIES = 20
 
@@ -237,9 +241,17 @@ class LogWriter(QueueListener):
     def __init__(self, file: LogFile) -> None:
         super().__init__(file.queue.records)
         self.file = file
+        self._is_hurried = threading.Event()
+
+    def call(self, function: Call) -> None:
+        """Make the call once what was logged before it is written, without delay."""
+        self._is_hurried.set()
+        self.file.queue.records.put_nowait(function)
 
     def handle(self, record: LogRecord | str | Call) -> None:
         """Write the text and those behind it; a call among them is made in its turn."""
+        if isinstance(record, str) and self.file.queue.records.qsize() < MAX_AT_ONCE:
+            self._is_hurried.wait(GATHER_SECONDS)
         texts: list[str] = []
         item: object = record
         while isinstance(item, str):
@@ -248,6 +260,7 @@ class LogWriter(QueueListener):
         if texts:
             self.file.add(texts)
         if callable(item):
+            self._is_hurried.clear()
             item()
 
     def _next(self) -> str | Call | None:
@@ -259,7 +272,7 @@ class LogWriter(QueueListener):
     def finish(self, within: float) -> bool:
         """Write what waits and close the file; False when that takes longer than `within`."""
         # The call also keeps handle() from taking the sentinel, which ends the thread.
-        self.file.queue.records.put_nowait(self.file.finish)
+        self.call(self.file.finish)
         self.enqueue_sentinel()
         thread = self._thread
         if thread is not None:
@@ -298,7 +311,7 @@ class Log:
     def flush(self, within: float = 5.0) -> bool:
         """Wait until all that was logged before is in the file; False after `within` seconds."""
         written = threading.Event()
-        self._queue.records.put_nowait(written.set)
+        self._writer.call(written.set)
         return written.wait(within)
 
     def close(self, within: float = 5.0) -> None:

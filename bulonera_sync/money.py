@@ -16,6 +16,7 @@ HUNDRED = Decimal(100)
 
 # Wide enough that no product or sum of 12-digit numbers is ever rounded but where we say so.
 EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+_multiply, _quantize, _add = EXACT.multiply, EXACT.quantize, EXACT.add
 
 # ASCII digits alone, matched before Decimal or int sees the text: "1e1000000" and "٣" never do.
 # No two repeats can share a digit, so that a hostile text costs its length and no more.
@@ -95,39 +96,34 @@ def line_amounts(
     tax_percentage: Decimal,
 ) -> Amounts:
     """Return a line's amounts, each rounded half-up to the cent in this order (contract 2)."""
-    subtotal = line_subtotal(quantity, unit_price)
-    if discount_type == "none":
-        discount, net = ZERO, subtotal
-    else:
+    net = subtotal = _quantize(_multiply(quantity, unit_price), CENT)
+    discount = ZERO
+    if discount_type != "none":
         discount = _discount(subtotal, discount_type, discount_value)
         net = EXACT.subtract(subtotal, discount)
-    tax = _percentage_of(net, tax_percentage)
-    return Amounts(subtotal, discount, tax, EXACT.add(net, tax))
+    tax = _quantize(_multiply(_multiply(net, tax_percentage), CENT), CENT)
+    return Amounts(subtotal, discount, tax, _add(net, tax))
 
 
 def line_subtotal(quantity: Decimal, unit_price: Decimal) -> Decimal:
     """Return quantity x unit_price rounded half-up to the cent."""
-    return EXACT.quantize(EXACT.multiply(quantity, unit_price), CENT)
+    return _quantize(_multiply(quantity, unit_price), CENT)
 
 
 def _discount(subtotal: Decimal, discount_type: str, value: Decimal) -> Decimal:
     if discount_type == "percentage":
-        return _percentage_of(subtotal, value)
-    return EXACT.quantize(value, CENT)
-
-
-def _percentage_of(amount: Decimal, percentage: Decimal) -> Decimal:
-    return EXACT.quantize(EXACT.multiply(EXACT.multiply(amount, percentage), CENT), CENT)
+        return _quantize(_multiply(_multiply(subtotal, value), CENT), CENT)
+    return _quantize(value, CENT)
 
 
 def sum_amounts(lines: Iterable[Amounts]) -> Amounts:
     """Return the sums of the rounded lines: what the sale comes to."""
     subtotal = discount = tax = total = ZERO
     for line in lines:
-        subtotal = EXACT.add(subtotal, line.subtotal)
-        discount = EXACT.add(discount, line.discount)
-        tax = EXACT.add(tax, line.tax)
-        total = EXACT.add(total, line.total)
+        subtotal = _add(subtotal, line.subtotal)
+        discount = _add(discount, line.discount)
+        tax = _add(tax, line.tax)
+        total = _add(total, line.total)
     return Amounts(subtotal, discount, tax, total)
 
 
@@ -135,7 +131,7 @@ def total_of(lines: Iterable[Amounts]) -> Decimal:
     """Return the total of `sum_amounts` alone."""
     total = ZERO
     for line in lines:
-        total = EXACT.add(total, line.total)
+        total = _add(total, line.total)
     return total
 
 

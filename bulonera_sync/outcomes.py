@@ -1,13 +1,13 @@
 """What the till is told of each sale: the results of an upload, as values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bulonera_sync.codes import ConflictCode
 from bulonera_sync.sales import Content, Problem
+from bulonera_sync.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Success:
     """Kept and on disk; `content` is the server's, where the till must take it (rows 10, 15)."""
 
@@ -16,7 +16,7 @@ class Success:
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Failure:
     """Refused, with every reason; the first one is the one told."""
 
@@ -24,7 +24,7 @@ class Failure:
     is_retryable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConflictFound:
     """Both sides of a sale that was edited on both; `base` where the server still knows it."""
 
@@ -40,7 +40,7 @@ class ConflictFound:
 Verdict = Success | Failure | ConflictFound
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """One result of an upload. `sale_id` and `sale_number` are None where nothing may be told."""
 
@@ -52,7 +52,7 @@ class Outcome:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Summary:
     """The counts of an upload's answer."""
 

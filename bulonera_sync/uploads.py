@@ -7,7 +7,6 @@ the guide's words. The order of the checks is `decisions`' matter.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -30,7 +29,10 @@ from bulonera_sync.sales import (
     Item,
     Problem,
     fingerprint_of,
+    print_of,
+    said_item,
 )
+from bulonera_sync.values import value
 
 MAX_NOTES = 2_000
 # What a version column takes on both engines; no sale is edited this often.
@@ -85,7 +87,7 @@ class ItemUpload(NamedTuple):
     other_problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SaleUpload:
     """One sale of an upload as said, with what is wrong with it beside each field.
 
@@ -282,57 +284,55 @@ def _read_each(raw_items: Sequence[object]) -> tuple[ItemUpload, ...]:
 
 def _read_item(raw: object, index: int) -> ItemUpload:
     said: Mapping[str, object] = raw if isinstance(raw, dict) else {}
-    problems: list[Problem] = []
-    reader = _ItemReader(said, index, problems)
-    product_id, product_problem = reader.product()
+    reader = _ItemReader(said, index)
+    product_id = read_id(said.get("product_id"))
+    product_problem = reader.product_problem() if product_id is None else None
     quantity = reader.quantity()
     unit_price = reader.unit_price()
     discount_type, discount_value = reader.discount(quantity, unit_price)
     tax_percentage = reader.tax_percentage()
-    reader.refuse_unknown_keys()
+    if not said.keys() <= ITEM_KEYS:
+        reader.refuse_unknown_keys()
     return ItemUpload(
-        place=index,
-        product_id=product_id,
-        quantity=quantity,
-        unit_price=unit_price,
-        discount_type=discount_type,
-        discount_value=discount_value,
-        tax_percentage=tax_percentage,
-        product_problem=product_problem,
-        other_problems=tuple(problems),
+        index,
+        product_id,
+        quantity,
+        unit_price,
+        discount_type,
+        discount_value,
+        tax_percentage,
+        product_problem,
+        tuple(reader.problems),
     )
 
 
 class _ItemReader:
     """Reads one item's fields in the order of the checks, and notes what is wrong with each."""
 
-    __slots__ = ("_index", "_problems", "_said")
+    __slots__ = ("_index", "_said", "problems")
 
-    def __init__(self, said: Mapping[str, object], index: int, problems: list[Problem]) -> None:
+    def __init__(self, said: Mapping[str, object], index: int) -> None:
         self._said = said
         self._index = index
-        self._problems = problems
+        self.problems: list[Problem] = []
 
-    def product(self) -> tuple[int | None, Problem | None]:
+    def product_problem(self) -> Problem:
         value = self._said.get("product_id")
         if value is None or value == "":
-            return None, self._problem("product_id", "product_required", "product_id requerido")
-        product_id = read_id(value)
-        if product_id is None:
-            text = f"product_id debe ser un entero, recibido: {shorten(value)}"
-            return None, self._problem("product_id", "product_invalid", text)
-        return product_id, None
+            return self._problem("product_id", "product_required", "product_id requerido")
+        text = f"product_id debe ser un entero, recibido: {shorten(value)}"
+        return self._problem("product_id", "product_invalid", text)
 
     def quantity(self) -> Decimal | None:
-        quantity = self._number("quantity", places=3)
-        if quantity is not None and quantity <= 0:
+        quantity = self._number("quantity", 3)
+        if quantity is not None and quantity <= ZERO:
             self._refuse("quantity", "quantity_not_positive", "debe ser mayor a 0")
             return None
         return quantity
 
     def unit_price(self) -> Decimal | None:
-        price = self._number("unit_price", places=4)
-        if price is not None and price < 0:
+        price = self._number("unit_price", 4)
+        if price is not None and price < ZERO:
             self._refuse("unit_price", "unit_price_negative", "debe ser mayor o igual a 0")
             return None
         return price
@@ -346,7 +346,7 @@ class _ItemReader:
                 "discount_type", "discount_type_invalid", "debe ser none, percentage o fixed"
             )
             return "none", ZERO
-        value = self._number("discount_value", places=2, required=kind != "none")
+        value = self._number("discount_value", 2, is_required=kind != "none")
         if value is None:
             return kind, ZERO
         self._check_discount(kind, value, quantity, unit_price)
@@ -356,12 +356,12 @@ class _ItemReader:
         self, kind: str, value: Decimal, quantity: Decimal | None, unit_price: Decimal | None
     ) -> None:
         if kind == "none":
-            if value != 0:
+            if value != ZERO:
                 self._refuse_discount("debe ser 0 con discount_type none")
         elif kind == "percentage":
-            if not 0 <= value <= HUNDRED:
+            if not ZERO <= value <= HUNDRED:
                 self._refuse_discount("debe estar entre 0 y 100")
-        elif value < 0:
+        elif value < ZERO:
             self._refuse_discount("debe ser mayor o igual a 0")
         elif quantity is not None and unit_price is not None:
             subtotal = line_subtotal(quantity, unit_price)
@@ -369,44 +369,42 @@ class _ItemReader:
                 self._refuse_discount(f"no puede superar el subtotal de la línea ({subtotal})")
 
     def tax_percentage(self) -> Decimal | None:
-        tax = self._number("tax_percentage", places=2, required=False)
-        if tax is not None and not 0 <= tax <= HUNDRED:
+        tax = self._number("tax_percentage", 2, is_required=False)
+        if tax is not None and not ZERO <= tax <= HUNDRED:
             rule = "debe estar entre 0 y 100"
             self._refuse("tax_percentage", "tax_percentage_out_of_range", rule)
             return None
         return tax
 
     def refuse_unknown_keys(self) -> None:
-        if self._said.keys() <= ITEM_KEYS:
-            return
         unknown = [key for key in self._said if key not in ITEM_KEYS]
         for key in unknown[:MAX_UNKNOWN]:
             shown = shorten(key)
             text = f"campo desconocido: {shown}"
-            self._problems.append(self._problem(shown, "unknown_item_field", text))
+            self.problems.append(self._problem(shown, "unknown_item_field", text))
 
-    def _number(self, name: str, *, places: int, required: bool = True) -> Decimal | None:
+    def _number(self, name: str, places: int, *, is_required: bool = True) -> Decimal | None:
         value = self._said.get(name)
-        if value is None:
-            if required:
-                problem = self._problem(name, _REQUIRED[name], f"{name} requerido")
-                self._problems.append(problem)
-            return None
         try:
             number = read_decimal(value, places)
         except TooLongError as error:
             self._refuse(name, _INVALID[name], "debe ser número válido", f" ({error})")
             return None
-        if number is None:
+        if number is not None:
+            return number
+        if value is not None:
             self._refuse(name, _INVALID[name], "debe ser número válido")
-        return number
+        elif is_required:
+            problem = self._problem(name, _REQUIRED[name], f"{name} requerido")
+            self.problems.append(problem)
+        return None
 
     def _refuse_discount(self, rule: str) -> None:
         self._refuse("discount_value", "discount_value_out_of_range", rule)
 
     def _refuse(self, name: str, code: ProblemCode, rule: str, hint: str = "") -> None:
         text = f"{name} {rule}, recibido: {shorten(self._said[name])}{hint}"
-        self._problems.append(self._problem(name, code, text))
+        self.problems.append(self._problem(name, code, text))
 
     def _problem(self, name: str, code: ProblemCode, text: str) -> Problem:
         return Problem(f"items[{self._index}].{name}", code, f"Item #{self._index}: {text}")
@@ -470,29 +468,39 @@ def _said(
 ) -> str:
     """Fingerprint the content as said: normal forms where a field is right, else its own words."""
     raw_items = payload.get("items")
+    has_items = isinstance(raw_items, list) and len(items) == len(raw_items) > 0
+    if customer_id and status and notes is not None and has_items and all(map(_is_sound, items)):
+        return print_of(customer_id, status, notes, [_said_item(item) for item in items])
     return fingerprint_of(
         [
             customer_id or _raw(payload.get("customer_id")),
             _raw(payload.get("status")) if status is None else status,
             _raw(payload.get("notes")) if notes is None else notes,
-            [_said_item(item, raw) for item, raw in zip(items, raw_items, strict=True)]
-            if isinstance(raw_items, list) and len(items) == len(raw_items) > 0
+            [_as_said(item, raw) for item, raw in zip(items, raw_items, strict=True)]
+            if isinstance(raw_items, list) and has_items
             else _raw(raw_items),
         ]
     )
 
 
-def _said_item(item: ItemUpload, raw: object) -> object:
-    if item.product_id is None or item.other_problems:
-        return _raw(raw)
-    return [
+def _is_sound(item: ItemUpload) -> bool:
+    return item.product_id is not None and not item.other_problems
+
+
+def _said_item(item: ItemUpload) -> str:
+    assert item.product_id is not None
+    return said_item(
         item.product_id,
-        str(item.quantity),
-        str(item.unit_price),
+        item.quantity,
+        item.unit_price,
         item.discount_type,
-        str(item.discount_value),
-        None if item.tax_percentage is None else str(item.tax_percentage),
-    ]
+        item.discount_value,
+        item.tax_percentage,
+    )
+
+
+def _as_said(item: ItemUpload, raw: object) -> object:
+    return json.loads(_said_item(item)) if _is_sound(item) else _raw(raw)
 
 
 def _raw(value: object) -> dict[str, str]:

@@ -41,6 +41,8 @@ class Door:
         self._rate = sync.rate
         # Who sits at the command line; the history tells it of what the operator changes.
         self.login: str | None = None
+        # When each user last brought something new, until it is written down.
+        self._uploaded: dict[int, datetime] = {}
         # Called when a sale became due just now; the daemon's schedule listens.
         self.when_due: Callable[[], None] = nobody_listens
         self._rules = uploads.UploadRules(

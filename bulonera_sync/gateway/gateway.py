@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
 
-from bulonera_sync.changes import Circumstances
+from bulonera_sync.changes import Change, Circumstances
 from bulonera_sync.config import Settings
 from bulonera_sync.damage import as_told
 from bulonera_sync.errors import StatementRefusedError
@@ -27,7 +27,7 @@ from bulonera_sync.gateway.openings import allowances_of, open_store
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.gateway.support import Support
 from bulonera_sync.gateway.throttles import Throttles
-from bulonera_sync.gateway.uploads import Submission
+from bulonera_sync.gateway.uploads import Submission, Taken
 from bulonera_sync.outcomes import Outcome
 from bulonera_sync.resolutions import Request
 from bulonera_sync.sales import Actor, Content, Sale, User
@@ -46,7 +46,7 @@ from bulonera_sync.uploads import SaleUpload, read_sale
 # Beyond so many sales a thread reads them, for others not to wait.
 READ_AT_ONCE = 10
 
-_Taken = tuple[Sequence[Submission], list[Outcome]]
+_Retried = tuple[Sequence[Submission], list[Taken]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +81,46 @@ class Gateway(Accounts, Throttles, Imports, Support):
             Submission(upload, user.id, replace(at, chance=self._chance())) for upload in read
         ]
 
-        async def take_each(session: Session) -> list[Outcome]:
+        async def take_each(session: Session) -> list[Taken]:
             return await uploads.take_each(session, submissions, self._rules)
 
         try:
-            outcomes = await self._store.write_jointly(
+            taken = await self._store.write_jointly(
                 self._take_together, submissions, weight=len(submissions)
             )
         except StatementRefusedError:
-            outcomes = await self._store.write(take_each)
+            taken = await self._store.write(take_each)
+        # A replay is no news, and writes nothing, not even this.
+        if any(isinstance(made, Change) for made, _ in taken):
+            self._uploaded[user.id] = at.now
+        outcomes = [outcome for _, outcome in taken]
         log_outcomes(submissions, outcomes)
         return outcomes
 
     async def _take_together(
         self, session: Session, batches: Sequence[Sequence[Submission]]
-    ) -> list[list[Outcome]]:
+    ) -> list[list[Taken]]:
         submissions = list(chain.from_iterable(batches))
-        outcomes = iter(await uploads.take_all(session, submissions, self._rules))
-        return [list(islice(outcomes, len(batch))) for batch in batches]
+        taken = iter(await uploads.take_all(session, submissions, self._rules))
+        return [list(islice(taken, len(batch))) for batch in batches]
+
+    async def keep_notes(self) -> None:
+        """Write down what only memory knows: allowances, and who uploaded when.
+
+        The daemon does so every second.
+        """
+        await self.keep_allowances()
+        uploaded, self._uploaded = self._uploaded, {}
+
+        async def write_down(session: Session) -> None:
+            await users.note_uploads(session, uploaded)
+
+        try:
+            if uploaded:
+                await self._store.write(write_down)
+        except BaseException:
+            self._uploaded = uploaded | self._uploaded
+            raise
 
     def _read(self, raw_sales: Sequence[object], texts: Sequence[str] | None) -> list[SaleUpload]:
         return [
@@ -141,15 +163,16 @@ class Gateway(Accounts, Throttles, Imports, Support):
         if not await self._store.glance(is_any_due):
             return []
         try:
-            submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_all))
+            submissions, taken = await self._store.write(self._retrying(now, uploads.take_all))
         except StatementRefusedError:
-            submissions, outcomes = await self._store.write(self._retrying(now, uploads.take_each))
+            submissions, taken = await self._store.write(self._retrying(now, uploads.take_each))
+        outcomes = [outcome for _, outcome in taken]
         log_outcomes(submissions, outcomes)
         return outcomes
 
-    def _retrying(self, now: datetime, take: uploads.Take) -> Work[_Taken]:
+    def _retrying(self, now: datetime, take: uploads.Take) -> Work[_Retried]:
         # Claimed and judged in one transaction: killed in the middle, all of it is due again.
-        async def work(session: Session) -> _Taken:
+        async def work(session: Session) -> _Retried:
             due = await retries.claim(
                 session,
                 now=now,
@@ -285,6 +308,6 @@ async def open_gateway(
     try:
         gateway = Gateway(settings, store, await allowances_of(store), clock=clock, chance=chance)
         yield gateway
-        await gateway.keep_allowances()
+        await gateway.keep_notes()
     finally:
         await store.close()

@@ -1,19 +1,22 @@
 """What the log says of each sale: the guide's sentences and keys, once, after the commit."""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from logging import ERROR, INFO, WARNING, LogRecord
 from typing import assert_never
 
 from bulonera_sync.damage import SENTENCE, STORED_DAMAGED
 from bulonera_sync.gateway.edits import Moved, Result, Settled
 from bulonera_sync.gateway.retries import RetryResult
 from bulonera_sync.gateway.uploads import Submission
+from bulonera_sync.log_lines import LOGGER
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
 from bulonera_sync.resolutions import Invalid
 from bulonera_sync.sales import Problem, Sale
 from bulonera_sync.uploads import SaleUpload
 
-logger = logging.getLogger("bulonera_sync")
+logger = logging.getLogger(LOGGER)
 
 _SENTENCES = {
     "local_id_required": "Sync validation failed: missing local_id",
@@ -29,6 +32,33 @@ _SENTENCES = {
 }
 
 
+_STANDARD_VALUES = vars(logging.makeLogRecord({"name": LOGGER}))
+
+
+class SaleRecord(LogRecord):
+    """A record about a sale. It doesn't say which line of ours, or which thread, made it.
+
+    Finding that out takes longer than all the rest of a record, and is not told.
+    """
+
+    def __init__(self, level: int, sentence: str, context: Mapping[str, object]) -> None:
+        now = time.time()
+        self.__dict__ = {
+            **_STANDARD_VALUES,
+            **context,
+            "msg": sentence,
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "created": now,
+            "msecs": now % 1 * 1_000,
+        }
+
+
+def _write(level: int, sentence: str, context: Mapping[str, object]) -> None:
+    if logger.isEnabledFor(level):
+        logger.handle(SaleRecord(level, sentence, context))
+
+
 def log_outcomes(submissions: Sequence[Submission], outcomes: Sequence[Outcome]) -> None:
     """Write one record about each sale that was judged."""
     for submission, outcome in zip(submissions, outcomes, strict=True):
@@ -39,9 +69,10 @@ def _log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
     context = {"user_id": user_id, "local_id": upload.local_id or outcome.local_id}
     match outcome.verdict:
         case Success(message):
-            logger.info(
+            _write(
+                INFO,
                 "Sale synced successfully" if message is None else message,
-                extra={
+                {
                     **context,
                     "sale_id": outcome.sale_id,
                     "customer_id": upload.customer_id,
@@ -49,9 +80,10 @@ def _log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
                 },
             )
         case ConflictFound(code=code, server_version=server, client_version=client):
-            logger.warning(
+            _write(
+                WARNING,
                 "Sync conflict detected",
-                extra={
+                {
                     **context,
                     "sale_id": outcome.sale_id,
                     "code": code,
@@ -65,16 +97,17 @@ def _log_outcome(user_id: int, upload: SaleUpload, outcome: Outcome) -> None:
             assert_never(missing)
 
 
-def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Problem) -> None:
+def _log_failure(context: Mapping[str, object], upload: SaleUpload, problem: Problem) -> None:
     if problem.code == STORED_DAMAGED.code:
-        logger.error(SENTENCE, extra={**context, "error": problem.message})
+        _write(ERROR, SENTENCE, {**context, "error": problem.message})
         return
     place = problem.field.partition("[")[2].partition("]")[0]
     if problem.field.startswith("items[") and place.isdigit():
         item = upload.items[int(place)]
-        logger.error(
+        _write(
+            ERROR,
             "Sync upload: Item validation error",
-            extra={
+            {
                 **context,
                 "item_index": item.place,
                 "product_id": item.product_id,
@@ -83,16 +116,17 @@ def _log_failure(context: dict[str, object], upload: SaleUpload, problem: Proble
         )
         return
     sentence = _SENTENCES.get(problem.code, f"Sync validation failed: invalid {problem.field}")
-    logger.warning(sentence, extra={**context, "error": problem.message})
+    _write(WARNING, sentence, {**context, "error": problem.message})
 
 
 def log_retries(user_id: int, results: Sequence[RetryResult]) -> None:
     """Write one record about each sale that was queued."""
     for result in results:
         if result.status == "queued" and result.sale is not None:
-            logger.info(
+            _write(
+                INFO,
                 "Sale queued for retry",
-                extra={
+                {
                     "user_id": user_id,
                     "sale_id": result.sale.id,
                     "attempt_count": result.sale.attempts,
@@ -115,11 +149,11 @@ def log_edit(user_id: int, said: Mapping[str, object], result: Result) -> None:
 def _log_result(result: Result, context: dict[str, object], done: str, refused: str) -> None:
     match result:
         case Settled(sale):
-            logger.info(done, extra={**context, "sale_id": sale.id, "version": sale.version})
+            _write(INFO, done, {**context, "sale_id": sale.id, "version": sale.version})
         case Moved(reason, sale):
-            logger.warning(refused, extra={**context, "sale_id": sale.id, "error": reason.message})
+            _write(WARNING, refused, {**context, "sale_id": sale.id, "error": reason.message})
         case Invalid(problems):
-            logger.warning(refused, extra={**context, "error": problems[0].message})
+            _write(WARNING, refused, {**context, "error": problems[0].message})
         case _ as missing:
             assert_never(missing)
 
@@ -128,10 +162,10 @@ def log_damage(sales: Iterable[Sale]) -> None:
     """Write one record about each sale that is not what was stored."""
     for sale in sales:
         if sale.is_damaged:
-            logger.error(SENTENCE, extra={"sale_id": sale.id, "sale_number": sale.number})
+            _write(ERROR, SENTENCE, {"sale_id": sale.id, "sale_number": sale.number})
 
 
 def log_import(kind: str, imported: int, deactivated: int, healing: int) -> None:
     """Write one record about a catalogue that was brought in."""
     counts = {"imported": imported, "deactivated": deactivated, "sales_due": healing}
-    logger.info("Catalog imported", extra={"catalog": kind, **counts})
+    _write(INFO, "Catalog imported", {"catalog": kind, **counts})

@@ -20,7 +20,7 @@ class Throttles(Door):
         return self._rate
 
     async def keep_allowances(self) -> None:
-        """Write down what only memory knows; the daemon does so every second."""
+        """Write down the allowances that only memory knows."""
         await self._allowances.keep()
 
     async def allowances(self) -> Mapping[str, Grant]:

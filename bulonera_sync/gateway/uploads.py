@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,12 +21,13 @@ from bulonera_sync.decisions import (
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.outcomes import Outcome
 from bulonera_sync.sales import Content, Copy, Fingerprints, Problem, Product, Sale
-from bulonera_sync.store import catalog, copies, sales, users
+from bulonera_sync.store import catalog, copies, sales
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.uploads import SaleUpload
+from bulonera_sync.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UploadRules:
     """What of the configuration an upload is judged and numbered by."""
 
@@ -36,7 +37,7 @@ class UploadRules:
     zone: ZoneInfo
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """One sale to be judged: what was said, whose it is, who has it judged and why."""
 
@@ -45,7 +46,9 @@ class Submission:
     at: Circumstances
 
 
-Take = Callable[[Session, Sequence[Submission], UploadRules], Coroutine[Any, Any, list[Outcome]]]
+# What is written for a sale, None for nothing, and what is answered.
+Taken = tuple[Change | Quarantined | None, Outcome]
+Take = Callable[[Session, Sequence[Submission], UploadRules], Coroutine[Any, Any, list[Taken]]]
 
 
 def in_rounds(submissions: Sequence[Submission]) -> list[list[int]]:
@@ -67,13 +70,13 @@ def in_rounds(submissions: Sequence[Submission]) -> list[list[int]]:
 
 async def take_all(
     session: Session, submissions: Sequence[Submission], rules: UploadRules
-) -> list[Outcome]:
-    """Judge and write the sales set by set, of however many requests; return their outcomes.
+) -> list[Taken]:
+    """Judge and write the sales set by set, of however many requests; return what became of each.
 
     Raises `StatementRefusedError` when the database refuses any of it: nothing of the
     transaction counts then, and `take_each` finds the one at fault.
     """
-    outcomes: dict[int, Outcome] = {}
+    taken: dict[int, Taken] = {}
     for places in in_rounds(submissions):
         batch = [submissions[place] for place in places]
         known = await facts(session, batch)
@@ -82,25 +85,25 @@ async def take_all(
             for each, about in zip(batch, known, strict=True)
         ]
         made = await _carry_out(session, batch, decisions, known, rules)
-        outcomes.update(zip(places, made, strict=True))
-    return [outcomes[place] for place in range(len(submissions))]
+        taken.update(zip(places, made, strict=True))
+    return [taken[place] for place in range(len(submissions))]
 
 
 async def take_each(
     session: Session, submissions: Sequence[Submission], rules: UploadRules
-) -> list[Outcome]:
+) -> list[Taken]:
     """Do as `take_all`, each sale in a savepoint: the one the database refuses is kept alone."""
     return [await _take_one(session, each, rules) for each in submissions]
 
 
-async def _take_one(session: Session, submission: Submission, rules: UploadRules) -> Outcome:
+async def _take_one(session: Session, submission: Submission, rules: UploadRules) -> Taken:
     [known] = await facts(session, [submission])
     decision = decide(submission.upload, known, rules.policy)
     for attempt in (decision, *_instead_of(decision, known)):
         try:
             async with session.savepoint():
-                [outcome] = await _carry_out(session, [submission], [attempt], [known], rules)
-                return outcome
+                [taken] = await _carry_out(session, [submission], [attempt], [known], rules)
+                return taken
         except StatementRefusedError:
             continue
     raise StatementRefusedError(
@@ -129,7 +132,7 @@ async def _carry_out(
     decisions: Sequence[Decision],
     known: Sequence[Known],
     rules: UploadRules,
-) -> list[Outcome]:
+) -> list[Taken]:
     judged = list(zip(batch, decisions, known, strict=True))
     new = {
         place: each.at
@@ -137,30 +140,14 @@ async def _carry_out(
         if needs_id(decision, about)
     }
     new_ids = await _take_ids(session, new, rules)
-    results = [
+    taken = [
         carry_out(decision, each.upload, about, new_ids.get(place), each.at)
         for place, (each, decision, about) in enumerate(judged)
     ]
-    changes = [made for made, _ in results if isinstance(made, Change)]
-    await sales.save(session, changes)
-    await _note_uploads(
-        session,
-        [
-            each
-            for each, (made, _) in zip(batch, results, strict=True)
-            if isinstance(made, Change) and each.at.cause == "upload"
-        ],
-    )
-    kept = [made for made, _ in results if isinstance(made, Quarantined)]
+    await sales.save(session, [made for made, _ in taken if isinstance(made, Change)])
+    kept = [made for made, _ in taken if isinstance(made, Quarantined)]
     await sales.put_in_quarantine(session, kept)
-    return [outcome for _, outcome in results]
-
-
-async def _note_uploads(session: Session, changing: Sequence[Submission]) -> None:
-    # A replay writes nothing, not even this.
-    times = {each.user_id: each.at.now for each in changing}
-    for user_id, now in times.items():
-        await users.note_upload(session, user_id, now=now)
+    return taken
 
 
 async def _take_ids(
@@ -223,7 +210,7 @@ async def facts(session: Session, submissions: Sequence[Submission]) -> list[Kno
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Told:
     """What is kept beside the stored sales, by sale id."""
 

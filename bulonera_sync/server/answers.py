@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import assert_never
 
 from aiohttp import web
+from pydantic_core import PydanticSerializationError, to_json
 
 from bulonera_sync.bodies import dump_exactly
 from bulonera_sync.gateway import FoundSale, Moved, PendingSale, RetryResult, Settled
@@ -41,8 +42,8 @@ def respond(
 
 def dump_readably(document: Document) -> bytes:
     try:
-        return json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
+        return to_json(document)
+    except PydanticSerializationError:
         return json.dumps(document).encode()
 
 

@@ -17,7 +17,7 @@ from bulonera_sync.server.certificates import ServedCertificate
 
 logger = logging.getLogger("bulonera_sync")
 
-ALLOWANCES_SECONDS = 1
+NOTES_SECONDS = 1
 # A retry asked for elsewhere, by another gateway or the command line, waits no longer than this.
 RETRIES_SECONDS = 2
 # A renewal by the command line, a new address or a replaced file waits no longer than this.
@@ -44,8 +44,8 @@ async def running_jobs(
     )
     begun: set[asyncio.Task[None]] = set()
     scheduler.add_job(
-        _job("keep allowances", gateway.keep_allowances, begun),
-        IntervalTrigger(seconds=ALLOWANCES_SECONDS),
+        _job("keep notes", gateway.keep_notes, begun),
+        IntervalTrigger(seconds=NOTES_SECONDS),
     )
     retries = DueRetries(gateway, judged)
     turn = scheduler.add_job(

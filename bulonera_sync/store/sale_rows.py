@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from bulonera_sync.changes import Change
 from bulonera_sync.damage import STORED_DAMAGED, is_damaged
 from bulonera_sync.sales import (
@@ -167,8 +169,16 @@ def event_record(change: Change, event: Event) -> Record:
         event.actor.user_id,
         event.from_version,
         event.to_version,
-        json.dumps(event.detail),
+        _dump_detail(event.detail),
     )
+
+
+def _dump_detail(detail: Mapping[str, object]) -> str:
+    try:
+        return to_json(detail).decode()
+    except PydanticSerializationError:
+        # A lone surrogate, as in a login that is no UTF-8.
+        return json.dumps(detail)
 
 
 def dump_problems(problems: Sequence[Problem]) -> str | None:

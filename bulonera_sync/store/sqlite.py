@@ -7,7 +7,7 @@ than the statement.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +90,31 @@ def _patiently(connection: sqlite3.Connection, pragma: str) -> None:
             return
 
 
-@contextmanager
-def told_apart() -> Iterator[None]:
+class _ToldApart:
+    """See `told_apart`; a class, since a generator takes longer than a small statement."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if error is None or isinstance(error, sqlite3.ProgrammingError):
+            return
+        if isinstance(error, _REFUSED):
+            raise StatementRefusedError(str(error)) from error
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+
+
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
+_TOLD_APART = _ToldApart()
+
+
+def told_apart() -> AbstractContextManager[None]:
     """Tell what the data broke from what the data can't help; no driver's error gets out."""
-    try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError) as error:
-        raise StatementRefusedError(str(error)) from error
-    except OverflowError as error:
-        raise StatementRefusedError(str(error)) from error
-    except sqlite3.ProgrammingError:
-        raise
-    except sqlite3.Error as error:
-        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+    return _TOLD_APART
 
 
 @contextmanager

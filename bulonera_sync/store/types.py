@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -77,7 +77,7 @@ class Scaled(OurType[Decimal]):
         return dialect.type_descriptor(Numeric(12 + self.places, self.places))
 
     def binder(self, dialect: Dialect) -> Convert:
-        return partial(_scaled if _is_sqlite(dialect) else _checked, self.places)
+        return _scaling(self.places) if _is_sqlite(dialect) else partial(_checked, self.places)
 
     def reader(self, dialect: Dialect) -> Convert | None:
         return partial(_unscaled, self.places) if _is_sqlite(dialect) else None
@@ -106,21 +106,26 @@ class Amount(OurType[Decimal]):
 
 # Of a shop's prices, quantities and taxes the same few come with every sale. Typed, since 2 and
 # 2.0 would be found under Decimal(2), and never refused.
-@lru_cache(maxsize=8_192, typed=True)
-def _scaled(places: int, value: Decimal) -> int:
-    """Return the number as an integer of its last decimals; nothing is ever rounded on the way."""
-    if not isinstance(value, Decimal):
-        raise TypeError(f"money is Decimal, not {type(value).__name__}")
-    scaled = value.scaleb(places, EXACT)
-    whole = int(scaled)
-    if scaled != whole:
-        raise ValueError(f"{value} has more than {places} decimals")
-    return whole
+@cache
+def _scaling(places: int) -> Callable[[Decimal], int]:
+    """Return what makes a number an integer of its last decimals; nothing is ever rounded."""
+
+    @lru_cache(maxsize=8_192, typed=True)
+    def scaled(value: Decimal) -> int:
+        if not isinstance(value, Decimal):
+            raise TypeError(f"money is Decimal, not {type(value).__name__}")
+        exact = value.scaleb(places, EXACT)
+        whole = int(exact)
+        if exact != whole:
+            raise ValueError(f"{value} has more than {places} decimals")
+        return whole
+
+    return scaled
 
 
 def _checked(places: int, value: Decimal) -> Decimal:
     """Return the number itself, which Postgres would round in silence."""
-    _scaled(places, value)
+    _scaling(places)(value)
     return value
 
 
@@ -129,8 +134,11 @@ def _unscaled(places: int, value: int) -> Decimal:
     return Decimal(value).scaleb(-places)
 
 
+_cents = _scaling(2)
+
+
 def _padded_cents(value: Decimal) -> str:
-    return f"{_scaled(2, value):0{_AMOUNT_DIGITS}d}"
+    return f"{_cents(value):0{_AMOUNT_DIGITS}d}"
 
 
 def _amount_of_cents(text: str) -> Decimal:

@@ -1,5 +1,6 @@
 """Accounts and their tokens. A token's digest is stored, the token itself never."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,9 +139,10 @@ async def add_user(session: Session, username: str, role: Role, *, now: datetime
     return User(user_id, username, role)
 
 
-async def note_upload(session: Session, user_id: int, *, now: datetime) -> None:
-    """Remember when this user last brought something new."""
-    await session.execute(TOUCH, user_id=user_id, now=now)
+async def note_uploads(session: Session, times: Mapping[int, datetime]) -> None:
+    """Remember when each of these users, by id, last brought something new."""
+    rows = [{"user_id": user_id, "now": now} for user_id, now in sorted(times.items())]
+    await session.execute_many(TOUCH, rows)
 
 
 async def set_active(session: Session, user_id: int, *, is_active: bool) -> None:

@@ -379,8 +379,11 @@ class Model:
             return "stale_version"
         content = sale.content.with_said(said)
         if sale.is_held:
-            sale.payment = payment or sale.payment
             raw = {**sale.raw, **body_of(said, sale.content)}
+            is_item_said = bool({"product", "quantity"} & set(said))
+            if raw != sale.raw and is_item_said and content.quantity == "0":
+                return "invalid"
+            sale.payment = payment or sale.payment
             if raw != sale.raw:
                 self._judge(sale, content, raw, cause="upload")
             return "done"

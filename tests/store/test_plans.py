@@ -223,8 +223,8 @@ async def calls_for(store: Store, user: User, *sold: object, is_ok: bool = True)
 
     async def count(session: Session) -> int:
         counting = CountingSession(session)
-        outcomes = await take_all(counting, submissions, rules)
-        assert all(isinstance(each.verdict, Success) == is_ok for each in outcomes)
+        taken = await take_all(counting, submissions, rules)
+        assert all(isinstance(outcome.verdict, Success) == is_ok for _, outcome in taken)
         return counting.calls
 
     return await store.write(count)
