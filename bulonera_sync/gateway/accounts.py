@@ -13,6 +13,7 @@ from bulonera_sync.store import (
 )
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.users import Account, TokenEntry
+from bulonera_sync.throttle import Grant
 
 MAX_LABEL = 100
 _USERNAME = re.compile(r"[\w][\w.@+-]{0,63}")
@@ -32,12 +33,22 @@ class Accounts(Door):
 
     async def authenticate(self, token: str) -> User | None:
         """Return the active user that this token names, or None."""
-        digest = _digest(token)
+        digest = digest_of(token)
 
         async def find(session: Session) -> User | None:
             return await users.find_by_token(session, digest)
 
         return await self._store.glance(find)
+
+    async def admit(self, token: str) -> tuple[User, Grant | None] | None:
+        """Return whom this token names, with one request taken off the allowance; None for nobody.
+
+        The grant says whether the request passes; there is none while the throttle is off.
+        """
+        if self._rate is None:
+            user = await self.authenticate(token)
+            return None if user is None else (user, None)
+        return await self._allowances.admit(digest_of(token), self._rate, self._clock())
 
     async def find_account(self, username: str) -> Account:
         """Return the account of this name; raises `NotFoundError`."""
@@ -67,7 +78,7 @@ class Accounts(Door):
             user = await users.add_user(session, username, role, now=now)
             if not has_token:
                 return user, None
-            token_id = await users.add_token(session, user.id, _digest(secret), "", now=now)
+            token_id = await users.add_token(session, user.id, digest_of(secret), "", now=now)
             return user, IssuedToken(token_id, secret, "")
 
         return await self._store.write(add)
@@ -90,7 +101,7 @@ class Accounts(Door):
 
         async def add(session: Session) -> IssuedToken:
             account = await account_named(session, username)
-            token_id = await users.add_token(session, account.id, _digest(secret), label, now=now)
+            token_id = await users.add_token(session, account.id, digest_of(secret), label, now=now)
             return IssuedToken(token_id, secret, label)
 
         return await self._store.write(add)
@@ -127,6 +138,7 @@ async def account_named(session: Session, username: str) -> Account:
     return account
 
 
-def _digest(token: str) -> str:
+def digest_of(token: str) -> str:
+    """Return what is stored of a token."""
     # Tokens are 160 random bits: nothing slower than one hash would make them harder to find.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from bulonera_sync.gateway.accounts import account_named
 from bulonera_sync.gateway.doors import Door
-from bulonera_sync.sales import User
 from bulonera_sync.store import (
     allowances,
     users,
@@ -15,12 +14,6 @@ from bulonera_sync.throttle import Grant, Rate, left
 
 class Throttles(Door):
     """What is left of each user's allowance."""
-
-    async def spend(self, user: User) -> Grant | None:
-        """Take one request off the user's allowance; None while the throttle is off."""
-        if self._rate is None:
-            return None
-        return await self._allowances.spend(user.id, self._rate, self._clock())
 
     @property
     def rate(self) -> Rate | None:

@@ -176,8 +176,9 @@ def judge(submission: Submission, known: Known, rules: UploadRules) -> Change:
 
 async def facts_about(session: Session, upload: SaleUpload, sale: Sale) -> Known:
     """Return what the catalogue knows of an edit of this sale."""
-    customers = await catalog.active_customers(session, _ids(upload.customer_id))
-    products = await catalog.active_products(session, set(upload.product_ids))
+    customers, products = await catalog.active(
+        session, customer_ids=_ids(upload.customer_id), product_ids=set(upload.product_ids)
+    )
     content, fingerprints = recognise(upload, sale, products)
     return Known(sale.user_id, customers, products, content, fingerprints, sale=sale)
 
@@ -193,10 +194,10 @@ async def facts(session: Session, submissions: Sequence[Submission]) -> list[Kno
     """
     uploads = [each.upload for each in submissions]
     stored = await sales.find_by_local_ids(session, [u.local_id for u in uploads if u.local_id])
-    customer_ids = {u.customer_id for u in uploads if u.customer_id is not None}
-    customers = await catalog.active_customers(session, customer_ids)
-    products = await catalog.active_products(
-        session, {product_id for upload in uploads for product_id in upload.product_ids}
+    customers, products = await catalog.active(
+        session,
+        customer_ids={u.customer_id for u in uploads if u.customer_id is not None},
+        product_ids={product_id for upload in uploads for product_id in upload.product_ids},
     )
     found = [stored.get(upload.local_id or "") for upload in uploads]
     recognised = [

@@ -25,9 +25,7 @@ def guarded(handler: Handler) -> Handler:
     """Return the handler behind authentication first, then the throttle (contract 1)."""
 
     async def guard(request: web.Request) -> web.Response:
-        user = await _authenticated(request)
-        request[USER] = user
-        grant = await request.app[GATEWAY].spend(user)
+        request[USER], grant = await _admitted(request)
         if grant is not None:
             request[GRANT] = grant
             if not grant.is_allowed:
@@ -37,15 +35,15 @@ def guarded(handler: Handler) -> Handler:
     return guard
 
 
-async def _authenticated(request: web.Request) -> User:
+async def _admitted(request: web.Request) -> tuple[User, Grant | None]:
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
     if scheme.lower() not in _SCHEMES:
         text = "Authentication credentials were not provided."
         raise RefusedRequest(answers.detail(text, HTTPStatus.UNAUTHORIZED, _CHALLENGE))
-    user = await request.app[GATEWAY].authenticate(token.strip())
-    if user is None:
+    admitted = await request.app[GATEWAY].admit(token.strip())
+    if admitted is None:
         raise RefusedRequest(_bad_token(request))
-    return user
+    return admitted
 
 
 def _bad_token(request: web.Request) -> web.Response:

@@ -5,10 +5,14 @@ Postgres share it in the database, a statement a request. The rule is `throttle.
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Interval, bindparam, case, func, select, update
+from sqlalchemy import Interval, bindparam, case, func, select, true, update
+from sqlalchemy.dialects.postgresql import Insert
+from sqlalchemy.sql.dml import ReturningInsert
 
+from bulonera_sync.sales import User
+from bulonera_sync.store import users
 from bulonera_sync.store.dialect import upsert
 from bulonera_sync.store.schema import allowances
 from bulonera_sync.store.sessions import Session, Store, Touching
@@ -57,11 +61,11 @@ _SEEN = case(
     ),
     else_=_NOW,
 )
-# Refused where the row is too far ahead: nothing is written then, and no row comes back.
-SPEND = Statement(
-    upsert(allowances)
-    .values(user_id=bindparam("user_id"), full_at=bindparam("full_at"), seen_at=_NOW)
-    .on_conflict_do_update(
+
+
+def _spending(insertion: Insert) -> ReturningInsert[Any]:
+    # Refused where the row is too far ahead: nothing is written then, and no row comes back.
+    return insertion.on_conflict_do_update(
         index_elements=["user_id"],
         set_={
             "full_at": func.greatest(allowances.c.full_at, _SEEN)
@@ -69,8 +73,26 @@ SPEND = Statement(
             "seen_at": _SEEN,
         },
         where=allowances.c.full_at <= _SEEN + bindparam("reach", type_=Interval()),
+    ).returning(allowances.c.full_at, allowances.c.seen_at)
+
+
+_FULL_AT = bindparam("full_at", type_=UtcTime())
+SPEND = Statement(
+    _spending(
+        upsert(allowances).values(user_id=bindparam("user_id"), full_at=_FULL_AT, seen_at=_NOW)
     )
-    .returning(allowances.c.full_at, allowances.c.seen_at)
+)
+_LET_IN = users.NAMED_BY_TOKEN.cte("let_in")
+_SPENT = _spending(
+    upsert(allowances).from_select(
+        ["user_id", "full_at", "seen_at"], select(_LET_IN.c.id, _FULL_AT, _NOW)
+    )
+).cte("spent")
+# Whom the token lets in and what was spent of it: no row for nobody's, and nothing written then.
+ADMIT = Statement(
+    select(_LET_IN, _SPENT.c.full_at, _SPENT.c.seen_at).select_from(
+        _LET_IN.outerjoin(_SPENT, true())
+    )
 )
 CLAMP = Statement(
     update(allowances)
@@ -98,11 +120,17 @@ async def reset(session: Session, user_id: int, *, now: datetime) -> None:
     await session.execute(RESET, user_id=user_id, now=now)
 
 
+Admission = tuple[User, Grant]
+
+
 class Allowances(Protocol):
     """Every user's allowance."""
 
-    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
-        """Take one request off a user's allowance, or refuse it."""
+    async def admit(self, digest: str, rate: Rate, now: datetime) -> Admission | None:
+        """Return whom this token names, with one request taken off the allowance, or refused.
+
+        None for a token that names nobody; nothing is spent then.
+        """
         ...
 
     async def keep(self) -> None:
@@ -125,7 +153,14 @@ class OwnAllowances:
         await made._take_resets(set())
         return made
 
-    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
+    async def admit(self, digest: str, rate: Rate, now: datetime) -> Admission | None:
+        async def find(session: Session) -> User | None:
+            return await users.find_by_token(session, digest)
+
+        user = await self._store.glance(find)
+        return None if user is None else (user, self._spend(user.id, rate, now))
+
+    def _spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
         grant = spend(rate, self._full_at.get(user_id), now)
         self._full_at[user_id] = grant.full_at
         self._changed.add(user_id)
@@ -165,32 +200,47 @@ class SharedAllowances:
     def __init__(self, store: Touching) -> None:
         self._store = store
 
-    async def spend(self, user_id: int, rate: Rate, now: datetime) -> Grant:
-        async def take(session: Session) -> Grant:
-            return await _take(session, user_id, rate, now)
+    async def admit(self, digest: str, rate: Rate, now: datetime) -> Admission | None:
+        async def let_in(session: Session) -> Admission | None:
+            return await _let_in(session, digest, rate, now)
 
-        return await self._store.touch(take)
+        return await self._store.touch(let_in)
 
     async def keep(self) -> None:
         """Nothing: every request has written its own."""
 
 
-async def _take(session: Session, user_id: int, rate: Rate, now: datetime) -> Grant:
-    interval, soon = rate.interval, now + CLOCK_TOLERANCE
+async def _let_in(session: Session, digest: str, rate: Rate, now: datetime) -> Admission | None:
+    rows = await session.fetch(ADMIT, digest=digest, **_terms(rate, now))
+    if not rows:
+        return None
+    [(user_id, username, role, full_at, seen_at)] = rows
+    user = User(user_id, username, role)
+    if full_at is not None:
+        return user, _spent(rate, full_at, seen_at)
+    return user, await _refuse(session, user_id, rate, now)
+
+
+def _terms(rate: Rate, now: datetime) -> dict[str, Any]:
+    interval = rate.interval
+    return {
+        "full_at": now + interval,
+        "now": now,
+        "soon": now + CLOCK_TOLERANCE,
+        "interval": interval,
+        "reach": interval * (rate.limit - 1),
+    }
+
+
+def _spent(rate: Rate, full_at: datetime, seen_at: datetime) -> Grant:
+    # What was spent is spent: asked again an interval earlier, the rule says what is left.
+    return spend(rate, full_at - rate.interval, seen_at)
+
+
+async def _refuse(session: Session, user_id: int, rate: Rate, now: datetime) -> Grant:
+    """Refuse what the row refused, unless it was given back or refilled since."""
+    soon = now + CLOCK_TOLERANCE
     while True:
-        taken = await session.fetch(
-            SPEND,
-            user_id=user_id,
-            full_at=now + interval,
-            now=now,
-            soon=soon,
-            interval=interval,
-            reach=interval * (rate.limit - 1),
-        )
-        if taken:
-            [(full_at, seen_at)] = taken
-            # What was spent is spent: asked again an interval earlier, the rule says what is left.
-            return spend(rate, full_at - interval, seen_at)
         [(full_at, seen_at)] = await session.fetch(ONE, user_id=user_id)
         is_near = seen_at is not None and seen_at <= soon
         grant = spend(rate, full_at, max(seen_at, now) if is_near else now)
@@ -198,3 +248,6 @@ async def _take(session: Session, user_id: int, rate: Rate, now: datetime) -> Gr
             # A clock was set back: what lies too far ahead must not wait for it to catch up.
             await session.execute(CLAMP, of_user=user_id, at_most=grant.full_at)
             return grant
+        taken = await session.fetch(SPEND, user_id=user_id, **_terms(rate, now))
+        if taken:
+            return _spent(rate, *taken[0])

@@ -6,7 +6,18 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Integer, Table, bindparam, func, select, true, update
+from sqlalchemy import (
+    Integer,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    null,
+    select,
+    true,
+    union_all,
+    update,
+)
 
 from bulonera_sync.sales import Product
 from bulonera_sync.store import schema
@@ -46,18 +57,24 @@ class CatalogProduct:
 
 CatalogRow = CatalogCustomer | CatalogProduct
 
-ACTIVE_CUSTOMERS = Statement(
-    select(_customers.c.id).where(among(_customers.c.id, "ids"), _customers.c.is_active == true())
-)
 CUSTOMER_NAMES = Statement(
     select(_customers.c.id, _customers.c.name).where(among(_customers.c.id, "ids"))
 )
 PRODUCT_NAMES = Statement(
     select(_products.c.id, _products.c.name).where(among(_products.c.id, "ids"))
 )
-ACTIVE_PRODUCTS = Statement(
-    select(_products.c.id, _products.c.price, _products.c.tax_percentage).where(
-        among(_products.c.id, "ids"), _products.c.is_active == true()
+# Both in one statement: a round trip to Postgres less for every upload. A customer has no price.
+ACTIVE = Statement(
+    union_all(
+        select(
+            literal_column("1", Integer),
+            _products.c.id,
+            _products.c.price,
+            _products.c.tax_percentage,
+        ).where(among(_products.c.id, "product_ids"), _products.c.is_active == true()),
+        select(literal_column("0", Integer), _customers.c.id, null(), null()).where(
+            among(_customers.c.id, "customer_ids"), _customers.c.is_active == true()
+        ),
     )
 )
 
@@ -101,13 +118,18 @@ def storable(ids: Iterable[int]) -> set[int]:
     return {each for each in ids if abs(each) <= MAX_STORED_ID}
 
 
-async def active_customers(session: Session, ids: Collection[int]) -> frozenset[int]:
-    """Return which of these customers exist and are active."""
-    wanted = sorted(storable(ids))
-    if not wanted:
-        return frozenset()
-    rows = await session.fetch(ACTIVE_CUSTOMERS, ids=wanted)
-    return frozenset(customer_id for (customer_id,) in rows)
+async def active(
+    session: Session, *, customer_ids: Collection[int], product_ids: Collection[int]
+) -> tuple[frozenset[int], Mapping[int, Product]]:
+    """Return which of these customers, and those of these products, that exist and are active."""
+    customers, products = sorted(storable(customer_ids)), sorted(storable(product_ids))
+    if not customers and not products:
+        return frozenset(), {}
+    rows = await session.fetch(ACTIVE, customer_ids=customers, product_ids=products)
+    return (
+        frozenset(row[1] for row in rows if not row[0]),
+        {row[1]: Product(*row[1:]) for row in rows if row[0]},
+    )
 
 
 async def customer_names(session: Session, ids: Collection[int]) -> Mapping[int, str]:
@@ -120,15 +142,6 @@ async def product_names(session: Session, ids: Collection[int]) -> Mapping[int, 
     """Return the names of these products, active or not."""
     rows = await session.fetch(PRODUCT_NAMES, ids=sorted(storable(ids)))
     return dict(rows)
-
-
-async def active_products(session: Session, ids: Collection[int]) -> Mapping[int, Product]:
-    """Return those of these products that exist and are active, by id."""
-    wanted = sorted(storable(ids))
-    if not wanted:
-        return {}
-    rows = await session.fetch(ACTIVE_PRODUCTS, ids=wanted)
-    return {row[0]: Product(*row) for row in rows}
 
 
 async def import_rows(

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Dialect, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Dialect, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import NULLTYPE, Integer, Text, TypeEngine
 
-from bulonera_sync.store.types import IdList, TextList
+from bulonera_sync.store.types import IdList, RowList, TextList
 
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 POSTGRES: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -45,6 +45,47 @@ def _among_on_sqlite(element: among, compiler: SQLCompiler, **kw: Any) -> str:
 def _among_on_postgres(element: among, compiler: SQLCompiler, **kw: Any) -> str:
     column, values = compiler.process(element.column, **kw), compiler.process(element.list, **kw)
     return f"{column} = ANY ({values})"
+
+
+class gathered(ColumnElement[Any]):  # noqa: N801 - reads as SQL does
+    """The rows of another table that belong to a row, as one value: a list of tuples, in order.
+
+    So that a statement brings both, from one snapshot, in one round trip.
+    """
+
+    inherit_cache = False
+
+    def __init__(
+        self,
+        *columns: ColumnElement[Any],
+        table: Table,
+        belonging: ColumnElement[bool],
+        in_order_of: ColumnElement[Any],
+    ) -> None:
+        self.columns = columns
+        self.table = table
+        self.belonging = belonging
+        self.order = in_order_of
+        self.type = RowList(*(column.type for column in columns))
+
+    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[str, str, str]:
+        """Return the SQL of the columns, of the order, and of where the rows come from."""
+        columns = ", ".join(compiler.process(column, **kw) for column in self.columns)
+        belonging = compiler.process(self.belonging, **kw)
+        source = f"FROM {self.table.name} WHERE {belonging}"
+        return columns, compiler.process(self.order, **kw), source
+
+
+@compiles(gathered, "sqlite")
+def _gathered_on_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    columns, order, source = element.parts(compiler, **kw)
+    return f"(SELECT json_group_array(json_array({columns}) ORDER BY {order}) {source})"
+
+
+@compiles(gathered, "postgresql")
+def _gathered_on_postgres(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
+    columns, order, source = element.parts(compiler, **kw)
+    return f"ARRAY(SELECT ROW({columns}) {source} ORDER BY {order})"
 
 
 class has_table(ColumnElement[bool]):  # noqa: N801 - reads as SQL does

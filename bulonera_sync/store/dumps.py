@@ -37,6 +37,7 @@ from bulonera_sync.store.backups import (
     refuse_revision,
     sales_after,
 )
+from bulonera_sync.store.postgres_errors import told_apart
 from bulonera_sync.store.revisions import newer_schema
 from bulonera_sync.store.schema import SCHEMA_REVISION, metadata
 
@@ -96,7 +97,7 @@ async def restore_postgres(url: str, file: Path, spare: Spare) -> Restored:
     backup = contents_of_dump(file)
     connection = await postgres.open_patiently(url)
     try:
-        with postgres.told_apart():
+        with told_apart():
             await connection.execute("SELECT pg_advisory_lock($1)", postgres.WRITER_LOCK)
         await _refuse_others(connection)
         present = await _present_in(connection)
@@ -277,7 +278,7 @@ async def _refuse_others(connection: Any) -> None:
 
 
 async def _others(connection: Any) -> int:
-    with postgres.told_apart():
+    with told_apart():
         return int(await connection.fetchval(_OTHERS))
 
 
@@ -288,7 +289,7 @@ async def _present_in(connection: Any) -> Contents | None:
     if contents.revision > SCHEMA_REVISION:
         # It may have tables that we would not know to remove.
         raise SchemaError(newer_schema(contents.revision))
-    with postgres.told_apart():
+    with told_apart():
         rows = await connection.fetch(_SEQUENCES)
     return Contents(
         contents.revision, contents.counts, contents.latest, contents.counters, dict(rows)

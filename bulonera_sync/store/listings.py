@@ -60,13 +60,15 @@ def _statements(*, of_one_user: bool) -> tuple[Statement, Statement]:
     ]
     if of_one_user:
         matches.append(sales.c.user_id == bindparam("user_id", type_=BigId))
+    count = select(func.count()).select_from(sales).where(*matches)
     page = (
-        select(*_COLUMNS)
+        # Counted once a statement, not once a row.
+        select(*_COLUMNS, count.correlate(None).scalar_subquery())
         .where(*matches, sales.c.id > bindparam("after_id", type_=BigId))
         .order_by(sales.c.id)
         .limit(bindparam("limit", type_=Integer))
     )
-    return Statement(page), Statement(select(func.count()).select_from(sales).where(*matches))
+    return Statement(page), Statement(count)
 
 
 async def list_pending(
@@ -77,16 +79,24 @@ async def list_pending(
     after_id: int,
     limit: int,
 ) -> tuple[Sequence[PendingSale], int]:
-    """Return a page of unsynced sales, of one user or of all, and how many match in all."""
+    """Return a page of unsynced sales, of one user or of all, and how many match in all.
+
+    The first page is one statement: with `after_id` below 1, no id is left out.
+    """
     page, count = _statements(of_one_user=user_id is not None)
     matching = {"sync_statuses": sorted(sync_statuses)}
     owner = {} if user_id is None else {"user_id": user_id}
     rows = await session.fetch(page, **matching, **owner, after_id=after_id, limit=limit)
+    if rows:
+        return [_pending(row) for row in rows], rows[0][-1]
+    if after_id < 1:
+        return [], 0
     [(total,)] = await session.fetch(count, **matching, **owner)
-    return [_pending(row) for row in rows], total
+    return [], total
 
 
-def _pending(row: Row) -> PendingSale:
+def _pending(counted: Row) -> PendingSale:
+    row = counted[:-1]
     problems, warnings, customer_id = row[-3:]
     said = row[_CUSTOMER_SAID] if customer_id is None else str(customer_id)
     reasons = load_problems(problems), load_problems(warnings)

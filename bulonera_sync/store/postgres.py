@@ -1,15 +1,20 @@
 """The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import func, select
 
-from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
+from bulonera_sync.errors import StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
+from bulonera_sync.store.pools import Pool
+from bulonera_sync.store.postgres_errors import UNREACHABLE, outcome_unknown, told_apart
+from bulonera_sync.store.postgres_inserts import WaitingRows
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
 from bulonera_sync.store.sessions import Joint, P, Session, T, Work
 from bulonera_sync.store.statements import Insert, Row, Statement
@@ -17,7 +22,7 @@ from bulonera_sync.store.writers import Writer
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 COMMAND_TIMEOUT_SECONDS = 15.0
-POOL_SIZE = 4
+POOL_SIZE = 8
 
 # Writers of all gateways take turns, as SQLite's do: no deadlock between two batches, no unique
 # violation between two copies of one upload, numbers without a gap. Any constant serves.
@@ -33,70 +38,27 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
-# SQLSTATE classes in which the data is at fault: integrity, data, a trigger's RAISE.
-_REFUSED_CLASSES = frozenset({"22", "23", "P0"})
-# Classes in which a statement of ours is: those must be seen, not retried.
-_OUR_FAULT_CLASSES = frozenset({"42", "0A"})
-
 SIZE = Statement(select(func.pg_database_size(func.current_database())))
 
-_UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-
-
-@contextmanager
-def told_apart() -> Iterator[None]:
-    """Tell what the data broke from what the data can't help; no driver's error gets out."""
-    try:
-        yield
-    except asyncpg.exceptions.DataError as error:
-        raise StatementRefusedError(str(error)) from error
-    except asyncpg.PostgresError as error:
-        state = (error.sqlstate or "")[:2]
-        if state in _OUR_FAULT_CLASSES:
-            raise
-        if state in _REFUSED_CLASSES:
-            raise StatementRefusedError(str(error)) from error
-        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
-    except _UNREACHABLE as error:
-        # An argument that asyncpg itself can't encode is the data's fault, though it says
-        # InterfaceError too.
-        if isinstance(error, ValueError):
-            raise StatementRefusedError(str(error)) from error
-        text = str(error) or type(error).__name__
-        raise StoreUnavailableError(f"the database can't be reached: {text}") from error
-
-
-@contextmanager
-def outcome_unknown() -> Iterator[None]:
-    """Tell of a COMMIT that failed, whatever the reason: nobody knows what became of it."""
-    try:
-        yield
-    except (asyncpg.PostgresError, *_UNREACHABLE) as error:
-        text = str(error) or type(error).__name__
-        raise StoreUnavailableError(f"the database did not confirm a write: {text}") from error
-
-
-Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
+Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 class PostgresSession:
     """One open transaction."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._waiting = WaitingRows(connection)
 
     async def fetch(self, statement: Statement, /, **values: Any) -> list[Row]:
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             rows = await self._connection.fetch(compiled.sql, *compiled.bind(values))
         return compiled.read(rows)
 
     async def execute(self, statement: Statement, /, **values: Any) -> int:
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             status = await self._connection.execute(compiled.sql, *compiled.bind(values))
@@ -107,24 +69,30 @@ class PostgresSession:
     ) -> None:
         if not rows:
             return
+        await self.settle()
         compiled = statement.for_dialect(POSTGRES)
         with told_apart():
             await self._connection.executemany(compiled.sql, [compiled.bind(row) for row in rows])
 
     async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
-        if not rows:
-            return
-        compiled = statement.for_dialect(POSTGRES)
-        with told_apart():
-            await self._connection.executemany(compiled.sql, list(map(compiled.bind_row, rows)))
+        if rows:
+            self._waiting.add(statement, rows)
+
+    async def settle(self) -> None:
+        """Write the rows that wait for others: before whatever may look at them."""
+        if self._waiting:
+            await self._waiting.write()
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
+        await self.settle()
         with told_apart():
             await self._connection.execute("SAVEPOINT one_sale")
         try:
             yield
+            await self.settle()
         except BaseException:
+            self._waiting.forget()
             with told_apart():
                 await self._connection.execute(
                     "ROLLBACK TO SAVEPOINT one_sale; RELEASE SAVEPOINT one_sale"
@@ -135,47 +103,36 @@ class PostgresSession:
 
 
 class PostgresStore:
-    """An open Postgres database: a connection that writes, a pool that reads."""
+    """An open Postgres database: a connection that writes, a pool beside it."""
 
-    def __init__(
-        self, url: str, readers: "asyncpg.Pool[Any]", touching: "asyncpg.Pool[Any]"
-    ) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._readers = readers
-        self._touching = touching
-        self._writing: asyncpg.Connection[Any] | None = None
+        # What is read and what is touched go by the same connections: a request does both, one
+        # after the other. A crash may forget the last second of what is touched.
+        self._beside = Pool(
+            partial(open_connection, url, {**SERVER_SETTINGS, "synchronous_commit": "off"}),
+            size=POOL_SIZE,
+            patience_seconds=CONNECT_TIMEOUT_SECONDS,
+        )
+        self._writing: Connection | None = None
         self.writer = Writer(self._transact)
         self.touching = self
 
     @classmethod
     async def open(cls, url: str) -> "PostgresStore":
         """Reach the database, which has its schema; raises `StoreUnavailableError`."""
-        readers = await _open_pool(url, SERVER_SETTINGS)
-        # A crash may forget the last second of what is written here, and of nothing else.
-        touching = await _open_pool(url, {**SERVER_SETTINGS, "synchronous_commit": "off"})
-        store = cls(url, readers, touching)
+        store = cls(url)
         await closed_unless_current(store)
         return store
 
     async def read(self, work: Work[T], /) -> T:
-        async with self._reader() as connection:
-            return await _transact(connection, _BEGIN_READ, work)
+        return await _lent(self._beside, partial(_transact, begin=_BEGIN_READ, work=work))
 
     look_up = read
 
     async def glance(self, work: Work[T], /) -> T:
         # BEGIN and COMMIT are a round trip each, as the statement is.
-        async with self._reader() as connection:
-            return await work(PostgresSession(connection))
-
-    @asynccontextmanager
-    async def _reader(self) -> "AsyncIterator[Connection]":
-        with told_apart():
-            connection = await self._readers.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
-        try:
-            yield connection
-        finally:
-            await self._readers.release(connection)
+        return await _lent(self._beside, partial(_each_by_itself, work=work))
 
     async def check(self) -> None:
         await self.read(refuse_other_schema)
@@ -192,12 +149,7 @@ class PostgresStore:
 
     async def touch(self, work: Work[T], /) -> T:
         """Run a unit of work whose every statement commits by itself, beside the writer."""
-        with told_apart():
-            connection = await self._touching.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
-        try:
-            return await work(PostgresSession(connection))
-        finally:
-            await self._touching.release(connection)
+        return await _lent(self._beside, partial(_each_by_itself, work=work))
 
     async def write(self, work: Work[T], /) -> T:
         return await self.writer.submit(work)
@@ -209,7 +161,7 @@ class PostgresStore:
         if self._writing is None or self._writing.is_closed():
             self._writing = await open_connection(self._url)
         try:
-            return await _transact(self._writing, _BEGIN_WRITE, work)
+            return await _transact(self._writing, begin=_BEGIN_WRITE, work=work)
         except StoreUnavailableError:
             # After a failed COMMIT nobody knows what the connection holds: a fresh one does.
             self._writing.terminate()
@@ -220,22 +172,23 @@ class PostgresStore:
         await self.writer.close()
         if self._writing is not None:
             self._writing.terminate() if self._writing.is_closed() else await self._writing.close()
-        await self._readers.close()
-        await self._touching.close()
+        await self._beside.close()
 
 
-async def open_connection(url: str) -> "asyncpg.Connection[Any]":
+async def open_connection(
+    url: str, settings: Mapping[str, str] = MappingProxyType(SERVER_SETTINGS)
+) -> Connection:
     """Open one connection; raises `StoreUnavailableError`."""
     with told_apart():
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=SERVER_SETTINGS,
+            server_settings=dict(settings),
         )
 
 
-async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
+async def open_patiently(url: str) -> Connection:
     """Open one connection whose statements may take their time: a migration's, or its lock's."""
     with told_apart():
         return await asyncpg.connect(
@@ -245,28 +198,33 @@ async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
         )
 
 
-async def _open_pool(url: str, settings: Mapping[str, str]) -> "asyncpg.Pool[Any]":
+async def _lent(pool: Pool, use: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
     with told_apart():
-        return await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=POOL_SIZE,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=dict(settings),
-            reset=_nothing_to_reset,
-        )
+        connection = await pool.take()
+    try:
+        return await use(connection)
+    except (StoreUnavailableError, asyncio.CancelledError):
+        # Whatever it was doing, it may still be at it.
+        connection.terminate()
+        raise
+    finally:
+        pool.give_back(connection)
 
 
-async def _nothing_to_reset(connection: "asyncpg.Connection[Any]") -> None:
-    """Our transactions leave no session state behind; asyncpg's reset is a round trip a read."""
+async def _each_by_itself(connection: Connection, *, work: Work[T]) -> T:
+    session = PostgresSession(connection)
+    result = await work(session)
+    await session.settle()
+    return result
 
 
-async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
+async def _transact(connection: Connection, *, begin: str, work: Work[T]) -> T:
     try:
         with told_apart():
             await connection.execute(begin)
-        result = await work(PostgresSession(connection))
+        session = PostgresSession(connection)
+        result = await work(session)
+        await session.settle()
         with outcome_unknown():
             await connection.execute("COMMIT")
     except BaseException:
@@ -275,12 +233,10 @@ async def _transact(connection: "Connection", begin: str, work: Work[T]) -> T:
     return result
 
 
-async def _roll_back(connection: "Connection") -> None:
+async def _roll_back(connection: Connection) -> None:
     try:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
-    except (asyncpg.PostgresError, *_UNREACHABLE):
-        # What can't be rolled back must not be used again. One that broke is the pool's already,
-        # and must not put its own complaint in the place of the reason.
-        with suppress(asyncpg.InterfaceError):
-            connection.terminate()
+    except (asyncpg.PostgresError, *UNREACHABLE):
+        # What can't be rolled back must not be used again.
+        connection.terminate()

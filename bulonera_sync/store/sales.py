@@ -1,6 +1,5 @@
 """Sales as rows: looked up by set, written by set, whatever a batch holds."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -15,7 +14,7 @@ from bulonera_sync.sales import (
 )
 from bulonera_sync.store import schema
 from bulonera_sync.store.catalog import storable
-from bulonera_sync.store.dialect import among, upsert
+from bulonera_sync.store.dialect import among, gathered, upsert
 from bulonera_sync.store.sale_rows import (
     FIXED,
     NAMES,
@@ -47,10 +46,22 @@ _ID_COUNTER = "sale id"
 _SALE_COLUMNS = tuple(column for column in _sales.columns)
 
 
-BY_LOCAL_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.local_id, "local_ids")))
+# A sale with its items, in one statement: those of one whose row is its own at the same moment.
+_WHOLE_SALE = (
+    *_SALE_COLUMNS,
+    gathered(
+        *(column for column in _items.columns if column.name not in {"sale_id", "line"}),
+        table=_items,
+        belonging=_items.c.sale_id == _sales.c.id,
+        in_order_of=_items.c.line,
+    ),
+)
 
 
-BY_ID = Statement(select(*_SALE_COLUMNS).where(among(_sales.c.id, "ids")))
+BY_LOCAL_ID = Statement(select(*_WHOLE_SALE).where(among(_sales.c.local_id, "local_ids")))
+
+
+BY_ID = Statement(select(*_WHOLE_SALE).where(among(_sales.c.id, "ids")))
 
 
 # A range, since under most collations LIKE is not answered from the index.
@@ -60,12 +71,7 @@ BY_NUMBERS_BEGINNING = Statement(
     .order_by(_sales.c.number.desc())
     .limit(bindparam("limit", type_=Integer))
 )
-BY_NUMBER = Statement(select(*_SALE_COLUMNS).where(_sales.c.number == bindparam("number")))
-
-
-ITEMS = Statement(
-    select(_items).where(among(_items.c.sale_id, "ids")).order_by(_items.c.sale_id, _items.c.line)
-)
+BY_NUMBER = Statement(select(*_WHOLE_SALE).where(_sales.c.number == bindparam("number")))
 
 
 # Both in one statement: a round trip to Postgres less for every upload.
@@ -195,14 +201,18 @@ QUARANTINE = Statement(
 
 async def find_by_local_ids(session: Session, local_ids: Collection[str]) -> dict[str, Sale]:
     """Return the sales under these local_ids, whosever they are, by local_id."""
+    if not local_ids:
+        return {}
     rows = await session.fetch(BY_LOCAL_ID, local_ids=sorted(set(local_ids)))
-    return {sale.local_id: sale for sale in await _with_items(session, rows)}
+    return {sale.local_id: sale for sale in map(_sale, rows)}
 
 
 async def find_by_ids(session: Session, ids: Collection[int]) -> dict[int, Sale]:
     """Return the sales under these ids, whosever they are, by id."""
-    rows = await session.fetch(BY_ID, ids=sorted(storable(ids)))
-    return {sale.id: sale for sale in await _with_items(session, rows)}
+    wanted = sorted(storable(ids))
+    if not wanted:
+        return {}
+    return {sale.id: sale for sale in map(_sale, await session.fetch(BY_ID, ids=wanted))}
 
 
 async def numbers_beginning(
@@ -224,17 +234,14 @@ async def find_one(session: Session, key: int | str) -> Sale | None:
     if found is not None:
         return found
     rows = await session.fetch(BY_NUMBER, number=key)
-    return next(iter(await _with_items(session, rows)), None)
+    return next(map(_sale, rows), None)
 
 
-async def _with_items(session: Session, rows: Sequence[Row]) -> list[Sale]:
-    """Make sales of rows, each accepted one with its content: one more query for all."""
-    records = [dict(zip(NAMES, row, strict=True)) for row in rows]
-    accepted = [record["id"] for record in records if not is_held(record)]
-    items: defaultdict[int, list[Item]] = defaultdict(list)
-    for sale_id, _line, *values in await session.fetch(ITEMS, ids=accepted) if accepted else ():
-        items[sale_id].append(Item(*values))
-    return [sale_of(record, items.get(record["id"], ())) for record in records]
+def _sale(row: Row) -> Sale:
+    *values, lines = row
+    record = dict(zip(NAMES, values, strict=True))
+    # A held sale has none; what damage left beside one is not its content.
+    return sale_of(record, () if is_held(record) else [Item(*line) for line in lines])
 
 
 async def take_ids(session: Session, count: int, *, prefix: str, year: int) -> list[NewId]:

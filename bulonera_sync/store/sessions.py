@@ -32,7 +32,11 @@ class Session(Protocol):
         ...
 
     async def insert(self, statement: Insert, rows: Sequence[Sequence[Any]], /) -> None:
-        """Write the rows in one call to the driver; no rows, no call."""
+        """Write the rows in one call to the driver, or together with those of other tables.
+
+        At the latest before the next call, or at the end of the savepoint or of the unit: what the
+        data breaks may be told only there.
+        """
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:

@@ -158,8 +158,8 @@ class UtcTime(OurType[datetime]):
     def binder(self, dialect: Dialect) -> Convert:
         return _utc_text if _is_sqlite(dialect) else _utc
 
-    def reader(self, dialect: Dialect) -> Convert:
-        return datetime.fromisoformat if _is_sqlite(dialect) else _utc
+    def reader(self, dialect: Dialect) -> Convert | None:
+        return datetime.fromisoformat if _is_sqlite(dialect) else None
 
 
 def _utc(value: datetime) -> datetime:
@@ -218,3 +218,35 @@ class IdList(_ListOf):
 class TextList(_ListOf):
     cache_ok = True
     element = Text()
+
+
+class RowList(OurType[Sequence[tuple[Any, ...]]]):
+    """Rows gathered into one value, of columns of these kinds: records, or JSON on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, *kinds: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.kinds = kinds
+
+    def binder(self, dialect: Dialect) -> None:
+        return None
+
+    def reader(self, dialect: Dialect) -> Convert | None:
+        if not _is_sqlite(dialect):
+            return None
+        readers = [
+            kind.reader(dialect) if isinstance(kind, OurType) else None for kind in self.kinds
+        ]
+        return partial(_rows_of_json, readers)
+
+
+def _rows_of_json(readers: Sequence[Convert | None], text: str) -> list[tuple[Any, ...]]:
+    return [
+        tuple(
+            value if convert is None or value is None else convert(value)
+            for convert, value in zip(readers, row, strict=True)
+        )
+        for row in json.loads(text)
+    ]

@@ -44,7 +44,8 @@ class TokenEntry:
     revoked_at: datetime | None
 
 
-BY_TOKEN = Statement(
+# Whom a token lets in; the digest is bound as `digest`.
+NAMED_BY_TOKEN = (
     select(_users.c.id, _users.c.username, _users.c.role)
     .join(_tokens, _tokens.c.user_id == _users.c.id)
     .where(
@@ -53,6 +54,7 @@ BY_TOKEN = Statement(
         _users.c.is_active == true(),
     )
 )
+BY_TOKEN = Statement(NAMED_BY_TOKEN)
 BY_NAME = Statement(select(_users).where(_users.c.username == bindparam("username")))
 NAMES = Statement(select(_users.c.id, _users.c.username))
 ALL = Statement(select(_users).order_by(_users.c.id))

@@ -1,0 +1,97 @@
+"""Rows on their way into Postgres: those of several tables in one statement, many by COPY.
+
+A table at a time is a round trip each, and a row at a time a statement each: for an upload of one
+sale, either takes longer than writing its rows does.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from bulonera_sync.errors import StatementRefusedError
+from bulonera_sync.store.dialect import POSTGRES
+from bulonera_sync.store.postgres_errors import told_apart
+from bulonera_sync.store.schema import metadata
+from bulonera_sync.store.statements import Insert
+
+if TYPE_CHECKING:
+    import asyncpg
+
+# From so many rows on, of all tables, the round trips of COPY are worth what it saves a row.
+ENOUGH_TO_COPY = 100
+
+# What asyncpg says of a value that it can't encode, where it does not say DataError.
+_UNENCODABLE = (TypeError, ValueError, ArithmeticError)
+
+
+class WaitingRows:
+    """Rows that are written together, table by table in the order in which the first came."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+        self._rows: dict[Insert, list[list[Any]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def add(self, statement: Insert, rows: Sequence[Sequence[Any]]) -> None:
+        bound = map(statement.for_dialect(POSTGRES).bind_row, rows)
+        self._rows.setdefault(statement, []).extend(bound)
+
+    def forget(self) -> None:
+        self._rows = {}
+
+    async def write(self) -> None:
+        """Write them all; raises as a session does."""
+        waiting, self._rows = self._rows, {}
+        if sum(map(len, waiting.values())) < ENOUGH_TO_COPY:
+            await self._insert(waiting)
+            return
+        for statement, rows in waiting.items():
+            await self._copy(statement, rows)
+
+    async def _insert(self, waiting: dict[Insert, list[list[Any]]]) -> None:
+        columns = [list(column) for rows in waiting.values() for column in zip(*rows, strict=True)]
+        with told_apart():
+            await self._connection.execute(_insertion(*waiting), *columns)
+
+    async def _copy(self, statement: Insert, rows: list[list[Any]]) -> None:
+        try:
+            with told_apart():
+                await self._connection.copy_records_to_table(
+                    statement.table, columns=statement.columns, records=rows
+                )
+        except _UNENCODABLE as error:
+            raise StatementRefusedError(str(error)) from error
+
+
+@cache
+def _insertion(*statements: Insert) -> str:
+    """Return one statement that inserts into all these tables; a parameter is a column's values.
+
+    Foreign keys are checked at its end, when the rows of all of them are there.
+    """
+    insertions, place = [], 1
+    for statement in statements:
+        insertions.append(_from_arrays(statement, place))
+        place += len(statement.columns)
+    *first, last = insertions
+    if not first:
+        return last
+    named = ", ".join(f"into_{place} AS ({each})" for place, each in enumerate(first))
+    return f"WITH {named} {last}"
+
+
+def _from_arrays(statement: Insert, first_place: int) -> str:
+    columns = metadata.tables[statement.table].columns
+    arrays = ", ".join(
+        f"${first_place + place}::{_unbounded(columns[name].type)}[]"
+        for place, name in enumerate(statement.columns)
+    )
+    names = ", ".join(statement.columns)
+    return f"INSERT INTO {statement.table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+def _unbounded(kind: Any) -> str:
+    # Without its length or decimals: a cast would cut in silence what the column refuses.
+    return str(kind.compile(dialect=POSTGRES)).partition("(")[0]
