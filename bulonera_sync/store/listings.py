@@ -6,10 +6,9 @@ from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, select, text
 
-from bulonera_sync.sales import Problem
-from bulonera_sync.store.dialect import among
+from bulonera_sync.sales import SYNC_STATUSES, Problem
 from bulonera_sync.store.sale_rows import load_problems
 from bulonera_sync.store.schema import UNSYNCED, sales
 from bulonera_sync.store.sessions import Session
@@ -52,11 +51,15 @@ _BEFORE, _AFTER = slice(_CUSTOMER_SAID), slice(_CUSTOMER_SAID + 1, -3)
 
 
 @cache
-def _statements(*, of_one_user: bool) -> tuple[Statement, Statement]:
+def _statements(sync_statuses: frozenset[str], *, of_one_user: bool) -> tuple[Statement, Statement]:
+    # Spelt out: of a bound list each row that is counted would be looked up in it.
+    words: list[ColumnElement[str]] = [
+        literal_column(f"'{word}'") for word in SYNC_STATUSES if word in sync_statuses
+    ]
     matches: list[ColumnElement[bool]] = [
         # As written in the index: with a bound value SQLite would not use it.
         text(UNSYNCED),  # type: ignore[list-item]
-        among(sales.c.sync_status, "sync_statuses"),
+        sales.c.sync_status.in_(words),
     ]
     if of_one_user:
         matches.append(sales.c.user_id == bindparam("user_id", type_=BigId))
@@ -83,15 +86,14 @@ async def list_pending(
 
     The first page is one statement: with `after_id` below 1, no id is left out.
     """
-    page, count = _statements(of_one_user=user_id is not None)
-    matching = {"sync_statuses": sorted(sync_statuses)}
+    page, count = _statements(frozenset(sync_statuses), of_one_user=user_id is not None)
     owner = {} if user_id is None else {"user_id": user_id}
-    rows = await session.fetch(page, **matching, **owner, after_id=after_id, limit=limit)
+    rows = await session.fetch(page, **owner, after_id=after_id, limit=limit)
     if rows:
         return [_pending(row) for row in rows], rows[0][-1]
     if after_id < 1:
         return [], 0
-    [(total,)] = await session.fetch(count, **matching, **owner)
+    [(total,)] = await session.fetch(count, **owner)
     return [], total
 
 
