@@ -29,7 +29,7 @@ FULL = Scale(
 )
 QUICK = Scale(
     rounds=1,
-    seconds=0.1,
+    seconds=0.05,
     transactions=2,
     held=60,
     few=200,
