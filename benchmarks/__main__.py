@@ -114,6 +114,8 @@ def _scale(chosen: argparse.Namespace) -> Scale:
     given: Mapping[str, Any] = {
         "rounds": chosen.rounds,
         "seconds": chosen.seconds,
+        "turns": chosen.rounds,
+        "turn_seconds": chosen.seconds,
         "many": chosen.stored,
         "memory_minutes": chosen.memory_minutes,
     }

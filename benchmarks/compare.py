@@ -1,7 +1,7 @@
 """This checkout's gateway beside another's, in turns: what a change of the code is judged by.
 
 Each is served from its own code, by the Python of its own .venv where it has one, on a database
-that its own commands made. What is told is new / old, round by round.
+that its own commands made. What is told is new / old, turn by turn.
 """
 
 from collections.abc import Iterator, Mapping
@@ -59,7 +59,7 @@ def compare(
         for title, tree in (("old", old), ("new", OURS)):
             tell(f"{name}: preparing the {title} one")
             token = prepare(engine, folder / name, scale, name=title, tree=tree)
-            bench = Bench(folder / name, engine, token, scale, Figures(), tell)
+            bench = Bench(folder / name, engine, token, scale.in_turns(), Figures(), tell)
             sides.append(Side(bench, stack.enter_context(bench.gateway(title, tree=tree))))
         for turn in sides[0].bench.rounds():
             for workload in WORKLOADS:

@@ -103,9 +103,8 @@ _SWITCHED_ROWS = (
 def _switched(figures: Mapping[str, Figures]) -> Iterator[str]:
     """Yield a table: with something off, the ratio to all on and what being on costs."""
     names = [name for name in ENGINES if name in figures]
-    yield 'Ratios to the same with all on; in brackets what that costs. "Log off" is `level = '
-    yield '"CRITICAL"`, "throttle off" is `throttle = "off"`; each has a database and rounds of its'
-    yield "own, beside the others'."
+    yield "Each beside the same with all on, turn by turn, on a database of its own; in brackets"
+    yield 'what that costs. Off is `level = "CRITICAL"`, and `throttle = "off"`.'
     yield ""
     yield f"| workload | | {' | '.join(ENGINES[name] for name in names)} |"
     yield "|---|---|" + "---:|" * len(names)

@@ -206,6 +206,7 @@ def _timed(function: Callable[[], object]) -> float:
 
 def _switched_off(bench: Bench) -> None:
     """Uploads with all on, the log off, the throttle off, both: of equal databases and loads."""
+    bench = replace(bench, scale=bench.scale.in_turns())
     with ExitStack() as stack:
         served = []
         for title, settings in _SWITCHED.items():
