@@ -30,7 +30,8 @@ class Scale:
 FULL = Scale(
     rounds=3,
     seconds=3,
-    turns=9,
+    # As many first as second, and of four as many at each place.
+    turns=8,
     turn_seconds=1,
     transactions=40,
     held=1_000,
