@@ -33,7 +33,7 @@ ROOMS = (
     Room("what is known", ("gateway.uploads.facts",)),
     Room("deciding", ("decisions.decide",)),
     Room("carrying out", ("consequences.carry_out",)),
-    Room("ids, the user's row", ("store.sales.take_ids", "store.users.note_upload")),
+    Room("ids, the user's row", ("store.sales.take_ids", "store.users.note_upload*")),
     Room("writing", ("store.sales.save",)),
     Room("of that, the driver's", ("asyncpg.*",), ("store.sqlite.SqliteSession.*",), of="writing"),
     Room(

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,27 @@ def test_a_stack_is_in_one_room_and_in_a_part_of_it() -> None:
     assert [*rooms_of(["base_events.BaseEventLoop.call_soon", *save])] == ["writing"]
     assert [*rooms_of(["store.sqlite.transact"])] == ["BEGIN, COMMIT"]
     assert [*rooms_of(["gateway.uploads.take_all", "store.sqlite.transact"])] == [REST]
+
+
+_OTHERS = ("aiohttp.", "asyncpg.", "base_events.", "runners.", "selector_events.", "selectors.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for room in ROOMS for name in (*room.whole, *room.own) if not name.startswith(_OTHERS)],
+)
+def test_a_room_is_known_by_functions_that_are_there(name: str) -> None:
+    module, _, function = name.rpartition(".")
+    place: object = None
+    with suppress(ModuleNotFoundError):
+        place = import_module(f"bulonera_sync.{module}")
+    if place is None:
+        module, _, kind = module.rpartition(".")
+        place = getattr(import_module(f"bulonera_sync.{module}"), kind)
+
+    found = [each for each in dir(place) if each.startswith(function.removesuffix("*"))]
+
+    assert found if function.endswith("*") else function in found
 
 
 def test_a_comparison_finds_the_slower_of_two_gateways(
