@@ -39,7 +39,7 @@ check: .venv/.dev ## Check style, types and who imports whom
 reference: .venv/.dev ## Write docs/cli.md anew from the commands
 	@$(BIN)/python -m bulonera_sync.cli.reference > docs/cli.md
 
-bench: .venv/.dev ## Measure speed beside the bare engine; a tiny run with ARGS=--quick, the rest with ARGS=--help
+bench: .venv/.dev ## Measure speed beside the bare engine, or another checkout with ARGS="--against FOLDER"; more with ARGS=--help
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 locale: .venv/.dev ## Gather the texts of the command line into its catalogue, and compile it

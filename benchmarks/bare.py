@@ -9,11 +9,18 @@ from typing import Any, Protocol, Self
 
 import asyncpg
 
+from bulonera_sync.cli.serve import _loop_factory
 from bulonera_sync.store.postgres import SERVER_SETTINGS
 from bulonera_sync.store.sqlite import connect
 
 # What an accepted sale is written to.
 TABLES = ("sales", "sale_items", "events")
+# What a transaction writes beside, however many sales it has: the last id, the last number, and
+# when the user came last.
+BESIDE = (
+    "UPDATE counters SET value = value + 1",
+    "UPDATE users SET last_upload_at = last_upload_at",
+)
 
 _LAST = "SELECT * FROM {table} WHERE {key} = (SELECT max(id) FROM sales)"
 _COMMIT = "UPDATE counters SET value = value + 1 WHERE name = 'sale id'"
@@ -30,7 +37,10 @@ class Bare(Protocol):
         ...
 
     def insert(self, sales: int) -> float:
-        """Return the seconds of a transaction that writes so many sales with their rows."""
+        """Return the seconds of a transaction that writes so many sales with their rows.
+
+        It writes what the gateway's own would, counters and the user's row too.
+        """
         ...
 
     def __enter__(self) -> Self: ...
@@ -101,6 +111,8 @@ class BareSqlite:
         self._connection.execute("BEGIN IMMEDIATE")
         for table in TABLES:
             self._connection.executemany(self._texts[table], rows[table])
+        for text in BESIDE:
+            self._connection.execute(text)
         self._connection.execute("COMMIT")
         return time.perf_counter() - begun
 
@@ -120,7 +132,8 @@ class BarePostgres:
     """A database of a gateway that does not run, by asyncpg's binary COPY."""
 
     def __init__(self, url: str) -> None:
-        self._loop = asyncio.Runner()
+        # The gateway's.
+        self._loop = asyncio.Runner(loop_factory=_loop_factory())
         self._connection = self._loop.run(asyncpg.connect(url, server_settings=SERVER_SETTINGS))
         rows = {table: self._fetch(_last(table)) for table in TABLES}
         self._copies = _Copies(rows, self._highest("sales"), self._highest("events"))
@@ -148,6 +161,8 @@ class BarePostgres:
         async with self._connection.transaction():
             for table in TABLES:
                 await self._connection.copy_records_to_table(table, records=rows[table])
+            for text in BESIDE:
+                await self._connection.execute(text)
         return time.perf_counter() - begun
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ class Figures:
     """Figures of one engine by name, one of each a round; names say what, and where it matters how.
 
     A load called `x` leaves `x p50` and `x p99` in seconds, `x rate` in requests and `x sales` in
-    accepted sales a second.
+    accepted sales a second, and `x cpu`: the daemon's seconds a sale, or a request without any.
     """
 
     def __init__(self, rounds: Mapping[str, Sequence[float]] | None = None) -> None:
@@ -27,6 +27,7 @@ class Figures:
         self.add(f"{name} p99", load.p99)
         self.add(f"{name} rate", load.requests_per_second)
         self.add(f"{name} busy", load.busy_seconds / load.seconds)
+        self.add(f"{name} cpu", load.served_seconds_each)
         if load.uploaded:
             self.add(f"{name} sales", load.sales_per_second)
             self.add(f"{name} accepted", load.accepted / load.uploaded)
@@ -42,3 +43,8 @@ class Figures:
 
     def document(self) -> Mapping[str, Sequence[float]]:
         return {name: [float(f"{v:.6g}") for v in values] for name, values in self._rounds.items()}
+
+
+def ratios_of(ours: Sequence[float], theirs: Sequence[float]) -> Sequence[float]:
+    """Return ours / theirs of each round: what disturbs a round disturbs both."""
+    return [mine / other for mine, other in zip(ours, theirs, strict=True)]

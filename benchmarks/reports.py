@@ -1,10 +1,12 @@
 """What was measured, as a page: docs/speed.md is written from docs/speed.json by this alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.aims import AIMS, Aim
-from benchmarks.figures import Figures
+from benchmarks.figures import Figures, ratios_of
+from benchmarks.rooms import REST, ROOMS
 
 ENGINES = {"sqlite": "SQLite", "postgres": "Postgres"}
 _TOP = 12
@@ -15,11 +17,12 @@ _HEAD = """# How fast it is
 Written by `make bench ARGS="--json docs/speed.json --plots docs --page docs/speed.md"`; nothing
 here is typed by hand. A sale has three items; the catalogue has 20,000 products and 2,000
 customers; log, throttle, foreign keys and `synchronous=FULL` (`synchronous_commit=on`) are on; it
-is one process.
+is one process. The tills' process and, on Postgres, the server's have the same cores.
 
 **The ratios are what counts.** Each stands beside bare figures of the same rounds, interleaved: the
-bare engine writes the same rows by the raw driver (COPY on Postgres), the empty handler is aiohttp
-with the gateway's runner and loop. Bold misses its aim. What was tried and did not pay is in
+bare engine writes the same rows by the raw driver (COPY on Postgres), the counters' and the user's
+too, to a log file that is there already; the empty handler is aiohttp with the gateway's runner and
+loop. Bold misses its aim. What was tried and did not pay is in
 [decisions/0021](decisions/0021-where-the-time-of-an-upload-goes.md).
 """
 
@@ -38,10 +41,13 @@ def page(document: Mapping[str, Any]) -> str:
     lines += [
         f"![{ENGINES[name]}: ratios beside their aims](speed-{name}.svg)\n" for name in figures
     ]
+    lines += ["## What the log and the throttle cost", "", *_switched(figures), ""]
     lines += ["## One machine's figures", "", f"{document['machine']}. Medians of the rounds, and "]
     lines[-1] += "between which values they lay; on another machine they are others."
     lines += ["", *_absolutes(figures)]
-    if profiles := document.get("profiles"):
+    # Those of former days say of some waiting that it is work.
+    profiles = {name: each for name, each in document["profiles"].items() if "rooms" in each}
+    if profiles:
         lines += ["", "## Where the time goes", "", *_rooms(profiles)]
         for name, samples in profiles.items():
             lines += ["", f"### {name}: functions", "", *_functions(samples)]
@@ -82,6 +88,43 @@ def shown(aim: Aim, ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2f}"
 
 
+_OFF = ("log off", "throttle off", "both off")
+# Whose figure, and whether more of it is better.
+_SWITCHED_ROWS = (
+    ("upload of 1, one client, p50", "upload 1, {} p50", False),
+    ("upload of 10, 16 clients, sales/s", "upload 10 x16, {} sales", True),
+    ("upload of 100, 16 clients, sales/s", "upload 100 x16, {} sales", True),
+    ("upload of 1, CPU a sale", "upload 1, {} cpu", False),
+    ("upload of 10, 16 clients, CPU a sale", "upload 10 x16, {} cpu", False),
+    ("upload of 100, 16 clients, CPU a sale", "upload 100 x16, {} cpu", False),
+)
+
+
+def _switched(figures: Mapping[str, Figures]) -> Iterator[str]:
+    """Yield a table: with something off, the ratio to all on and what being on costs."""
+    names = [name for name in ENGINES if name in figures]
+    yield "Each beside the same with all on, turn by turn, on a database of its own; in brackets"
+    yield 'what that costs. Off is `level = "CRITICAL"`, and `throttle = "off"`.'
+    yield ""
+    yield f"| workload | | {' | '.join(ENGINES[name] for name in names)} |"
+    yield "|---|---|" + "---:|" * len(names)
+    for title, figure, better in _SWITCHED_ROWS:
+        for off in _OFF:
+            cells = [_cost(figures[name], figure, off, is_more_better=better) for name in names]
+            yield f"| {title} | with {off} | {' | '.join(cells)} |"
+
+
+def _cost(figures: Figures, figure: str, off: str, *, is_more_better: bool) -> str:
+    try:
+        on = figures.rounds(figure.format("on"))
+        ratio = median(ratios_of(figures.rounds(figure.format(off)), on))
+    except KeyError:
+        return "-"
+    # In time, either way.
+    cost = (ratio if is_more_better else 1 / ratio) - 1
+    return f"{ratio:.2f} ({cost:+.0%})"
+
+
 def _absolutes(figures: Mapping[str, Figures]) -> Iterator[str]:
     yield "| | " + " | ".join(ENGINES[name] for name in figures) + " |"
     yield "|---|" + "---|" * len(figures)
@@ -99,6 +142,8 @@ def _with_spread(figures: Figures, name: str, scale: float, unit: str) -> str:
         return ""
     middle = figures[name] * scale
     digits = 0 if middle >= 100 else 2
+    if len(values) == 1:
+        return f"{middle:.{digits}f} {unit}"
     return f"{middle:.{digits}f} {unit} ({min(values):.{digits}f}..{max(values):.{digits}f})"
 
 
@@ -117,7 +162,13 @@ _SHOWN: tuple[tuple[str, str, float, str], ...] = (
         ("empty handler, POST, p50", "empty post p50"),
         ("empty handler, GET, p50", "empty get p50"),
         ("upload of 1, one client, p50", "upload 1 p50"),
+        ("upload of 1, one client, p99", "upload 1 p99"),
         ("upload of 10, one client, p50", "upload 10 p50"),
+        ("upload of 10, one client, p99", "upload 10 p99"),
+        ("upload of 1, 16 clients, p50", "upload 1 x16 p50"),
+        ("upload of 1, 16 clients, p99", "upload 1 x16 p99"),
+        ("upload of 10, 16 clients, p50", "upload 10 x16 p50"),
+        ("upload of 10, 16 clients, p99", "upload 10 x16 p99"),
         ("pending of 50, p50", "pending p50"),
         ("status by id, p50", "status p50"),
     ),
@@ -129,6 +180,13 @@ _SHOWN: tuple[tuple[str, str, float, str], ...] = (
     ("the same, +8 ms, without grouping", "upload 1 x16 +8 ms ungrouped sales", 1, "sales/s"),
     ("upload of 10, 16 clients", "upload 10 x16 sales", 1, "sales/s"),
     ("upload of 100, 16 clients", "upload 100 x16 sales", 1, "sales/s"),
+    ("the daemon's CPU, upload of 1, one client", "upload 1 cpu", 1e6, "us a sale"),
+    ("the daemon's CPU, upload of 10, one client", "upload 10 cpu", 1e6, "us a sale"),
+    ("the daemon's CPU, upload of 1, 16 clients", "upload 1 x16 cpu", 1e6, "us a sale"),
+    ("the daemon's CPU, upload of 10, 16 clients", "upload 10 x16 cpu", 1e6, "us a sale"),
+    ("the daemon's CPU, upload of 100, 16 clients", "upload 100 x16 cpu", 1e6, "us a sale"),
+    ("the daemon's CPU, pending of 50", "pending cpu", 1e6, "us a request"),
+    ("the daemon's CPU, status by id", "status cpu", 1e6, "us a request"),
     *(
         (f"{name}, {sales} stored, {q}", f"{name}, {key} {q}", 1000, "ms")
         for name in ("pending", "status", "retry", "upload")
@@ -136,41 +194,30 @@ _SHOWN: tuple[tuple[str, str, float, str], ...] = (
         for sales, key in (("10k", "few"), ("1M", "many"))
     ),
     ("memory, 1M stored, under load", "memory", 1e-6, "MB"),
+    ("that was watched for", "memory minutes", 1, "minutes"),
     ("the load generator against the empty handler, 16 clients", "empty post x16 rate", 1, "req/s"),
     ("its own CPU meanwhile", "empty post x16 busy", 100, "% of a core"),
     ("its own CPU at uploads of 10, 16 clients", "upload 10 x16 busy", 100, "% of a core"),
 )
 
 
-_ROOMS = (
-    ("parsing", "bodies.parse_list_body"),
-    ("reading", "uploads.read_sale"),
-    ("what is known", "gateway.uploads.facts"),
-    ("deciding", "decisions.decide"),
-    ("carrying out", "consequences.carry_out"),
-    ("writing", "store.sales.save"),
-    ("of that, the driver's", "store.sqlite.SqliteSession.execute_many"),
-    ("BEGIN, COMMIT", "store.sqlite.transact"),
-    ("logging", "gateway.logbook.log_outcomes"),
-    ("answering", "server.answers.answer_upload"),
-)
-# Whose own time counts alone: all the rest happens within.
-_OWN = frozenset({"store.sqlite.transact", "store.sqlite.SqliteSession.execute_many"})
-
-
 def _rooms(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the rooms' shares of the working threads' time, under uploads of 100 sales."""
-    yield "Uploads of 100 sales by 4 clients; shares of the time in which any thread worked."
+    """Yield the rooms' shares of the daemon's CPU, under uploads of 100 sales."""
+    yield "Uploads of 100 sales by 4 clients: shares of the CPU that the daemon's threads used, and"
+    yield "microseconds a sale, of what one costs beside it with nobody looking."
     yield ""
     yield f"| | {' | '.join(profiles)} |"
     yield "|---|" + "---:|" * len(profiles)
-    for title, name in _ROOMS:
-        counts = [
-            each["own" if name in _OWN else "whole"].get(name, 0) / (each["samples"] or 1)
-            for each in profiles.values()
-        ]
-        if any(counts):
-            yield f"| {title} | {' | '.join(f'{count:.1%}' for count in counts)} |"
+    for title in (*(room.title for room in ROOMS), REST):
+        cells = [_room(each, each["rooms"].get(title, 0)) for each in profiles.values()]
+        yield f"| {title} | {' | '.join(cells)} |"
+    cells = [_room(each, each["samples"]) for each in profiles.values()]
+    yield f"| all | {' | '.join(cells)} |"
+
+
+def _room(profile: Mapping[str, Any], seen: int) -> str:
+    share = seen / (profile["samples"] or 1)
+    return f"{share:.1%} · {share * profile['cpu_a_sale'] * 1e6:.1f} us"
 
 
 def _functions(samples: Mapping[str, Any]) -> Iterator[str]:

@@ -3,16 +3,25 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any, TypeVar
 
 from benchmarks.bare import Bare
-from benchmarks.clients import PENDING, RETRY, STATUS, UPLOAD, Plan, run
-from benchmarks.daemons import Served, command, configure, empty_handler, gateway
+from benchmarks.clients import PENDING, RETRY, STATUS, UPLOAD, Load, Plan, run
+from benchmarks.daemons import (
+    OURS,
+    Served,
+    Tree,
+    command,
+    configure,
+    empty_handler,
+    gateway,
+)
 from benchmarks.disks import slow_disk
 from benchmarks.engines import Engine, open_engine
 from benchmarks.figures import Figures
@@ -23,7 +32,21 @@ _WARM_UP_SECONDS = 0.5
 _BARE_SIZES = (1, 10, 100, 1_000)
 _SAMPLE_SECONDS = 1.0
 
+# What is switched off, and how the gateway's configuration says so.
+_SWITCHED: Mapping[str, Mapping[str, str]] = {
+    "on": {},
+    "log off": {"level": "CRITICAL"},
+    "throttle off": {"throttle": "off"},
+    "both off": {"level": "CRITICAL", "throttle": "off"},
+}
+_SWITCHED_LOADS: Mapping[str, Mapping[str, int]] = {
+    "upload 1": {"size": 1},
+    "upload 10 x16": {"size": 10, "clients": 16},
+    "upload 100 x16": {"size": 100, "clients": 16},
+}
+_PROFILED: Mapping[str, int] = {"size": 100, "clients": 4}
 
+T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
@@ -37,6 +60,7 @@ class Bench:
     scale: Scale
     figures: Figures
     tell: Tell
+    filled: set[str] = field(default_factory=set)
 
     def plan(self, served: Served, path: str, **more: object) -> Plan:
         made = Plan(served.port, self.token, path, self.scale.seconds)
@@ -44,25 +68,37 @@ class Bench:
 
     def load(self, name: str, served: Served, path: str, **more: object) -> None:
         """Load it, and keep the figures under this name."""
-        self.figures.add_load(name, run(self.plan(served, path, **more)))
+        self.figures.add_load(name, served.load(self.plan(served, path, **more)))
 
     @contextmanager
-    def gateway(self, name: str, **more: object) -> Iterator[Served]:
-        """Serve a gateway on the database of this name, warm."""
-        config = configure(self.folder / name, self.engine.url(name))
-        with gateway(config, **more) as served:  # type: ignore[arg-type]
-            for path, size in ((UPLOAD, 10), (PENDING, 0)):
-                run(
-                    self.plan(
-                        served, path, size=size, seconds=min(_WARM_UP_SECONDS, self.scale.seconds)
-                    )
-                )
+    def gateway(
+        self, name: str, *, settings: Mapping[str, str] | None = None, **more: Any
+    ) -> Iterator[Served]:
+        """Serve a gateway on the database of this name, configured so, warm."""
+        config = configure(self.folder / name, self.engine.url(name), **(settings or {}))
+        with gateway(config, **more) as served:
+            warm_up(self.plan(served, UPLOAD, size=10))
+            warm_up(self.plan(served, PENDING))
             yield served
+
+    def many(self) -> str:
+        """Return the name of the database of many sales, filled once a run."""
+        name = "many"
+        if name not in self.filled:
+            self.engine.copy(name, "few")
+            self.tell(f"{self.engine.name}: filling up to {self.scale.many} sales")
+            self.engine.fill(name, self.scale.many)
+            self.filled.add(name)
+        return name
 
     def rounds(self) -> Iterator[int]:
         for turn in range(self.scale.rounds):
             self.tell(f"{self.engine.name}: round {turn + 1} of {self.scale.rounds}")
             yield turn
+
+
+def warm_up(plan: Plan) -> None:
+    run(replace(plan, seconds=min(_WARM_UP_SECONDS, plan.seconds)))
 
 
 def measure(name: str, folder: Path, scale: Scale, chosen: set[str], tell: Tell) -> Figures:
@@ -80,22 +116,25 @@ def measure(name: str, folder: Path, scale: Scale, chosen: set[str], tell: Tell)
     return figures
 
 
-def prepare(engine: Engine, folder: Path, scale: Scale) -> str:
-    """Make the database "few" of this scale and return a manager's token for it and its copies."""
-    engine.create("few")
-    config = configure(folder / "few", engine.url("few"))
-    token: str = command(config, "user", "add", "ana", "--role", "manager", "--json")["token"]
+def prepare(
+    engine: Engine, folder: Path, scale: Scale, *, name: str = "few", tree: Tree = OURS
+) -> str:
+    """Make a database of this scale and return a manager's token for it and its copies."""
+    engine.create(name)
+    config = configure(folder / name, engine.url(name))
+    added = command(config, "user", "add", "ana", "--role", "manager", "--json", tree=tree)
+    token: str = added["token"]
     write_catalog(folder)
     for kind in ("customers", "products"):
-        command(config, "catalog", "import", kind, str(folder / f"{kind}.csv"))
-    with gateway(config) as served:
+        command(config, "catalog", "import", kind, str(folder / f"{kind}.csv"), tree=tree)
+    with gateway(config, tree=tree) as served:
         # The last one is what the database is filled with.
         held = islice(
             Bodies(min(100, scale.held), customer_id=MISSING_CUSTOMER), scale.held // 100 or 1
         )
         for body in (*held, Bodies(1).first()):
             _post(served, token, body)
-    engine.fill("few", scale.few)
+    engine.fill(name, scale.few)
     return token
 
 
@@ -115,14 +154,16 @@ def _post(served: Served, token: str, body: bytes) -> None:
 
 def _beside_bare(bench: Bench) -> None:
     """Each workload beside the bare engine and the empty handler."""
-    for name in ("bare", "ungrouped"):
+    for name in ("bare", "full", "ungrouped"):
         bench.engine.copy(name, "few")
     with ExitStack() as stack:
         bare = stack.enter_context(bench.engine.bare("bare"))
         empty = stack.enter_context(empty_handler())
-        ours = stack.enter_context(bench.gateway("few"))
+        ours = stack.enter_context(bench.gateway("full"))
         ungrouped = stack.enter_context(bench.gateway("ungrouped", switches=["--ungrouped"]))
         body = Bodies(1).first().decode()
+        warm_up(bench.plan(empty, UPLOAD, body=body))
+        _warm_up_bare(bare)
         for _ in bench.rounds():
             _bare_round(bench, bare)
             bench.load("empty post", empty, UPLOAD, body=body)
@@ -136,6 +177,15 @@ def _beside_bare(bench: Bench) -> None:
             bench.load("upload 1 x16 ungrouped", ungrouped, UPLOAD, size=1, clients=16)
             bench.load("pending", ours, PENDING)
             bench.load("status", ours, STATUS, ids=bench.scale.few)
+
+
+def _warm_up_bare(bare: Bare) -> None:
+    """Write until the log in front of the database no longer grows, as the gateway's is by then.
+
+    A commit to a file that grows takes the disk twice as long as one to a file that is there.
+    """
+    for _ in range(3):
+        bare.insert(_BARE_SIZES[-1])
 
 
 def _bare_round(bench: Bench, bare: Bare) -> None:
@@ -154,28 +204,56 @@ def _timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
+def _switched_off(bench: Bench) -> None:
+    """Uploads with all on, the log off, the throttle off, both: of equal databases and loads."""
+    bench = replace(bench, scale=bench.scale.in_turns())
+    with ExitStack() as stack:
+        served = []
+        for title, settings in _SWITCHED.items():
+            name = title.replace(" ", "_")
+            bench.engine.copy(name, "few")
+            gateway = stack.enter_context(bench.gateway(name, settings=settings))
+            served.append((title, gateway))
+        for turn in bench.rounds():
+            for load, more in _SWITCHED_LOADS.items():
+                for title, gateway in in_turn(served, turn):
+                    bench.load(f"{load}, {title}", gateway, UPLOAD, **more)
+
+
+def in_turn(each: Sequence[T], turn: int) -> Sequence[T]:
+    """Return them with another one first each turn, for none to always come after the same."""
+    first = turn % len(each)
+    return [*each[first:], *each[:first]]
+
+
 def _stored(bench: Bench) -> None:
-    """The same requests with few and with many sales stored, and memory with many."""
-    few, many = bench.scale.few, bench.scale.many
-    for name in ("some", "many"):
-        bench.engine.copy(name, "few")
-    bench.tell(f"{bench.engine.name}: filling up to {many} sales")
-    bench.engine.fill("many", many)
-    with bench.gateway("some") as some, bench.gateway("many") as much:
-        for _ in bench.rounds():
-            for name, served, stored in (("few", some, few), ("many", much, many)):
-                bench.load(f"pending, {name}", served, PENDING)
-                bench.load(f"status, {name}", served, STATUS, ids=stored)
-                retry = {"body": '{"sale_ids": [{}]}', "ids": bench.scale.held}
-                bench.load(f"retry, {name}", served, RETRY, **retry)
-                bench.load(f"upload, {name}", served, UPLOAD, size=10)
-    with bench.gateway("many") as much:
-        _memory(bench, much)
+    """The same requests with few and with many sales stored."""
+    bench.engine.copy("some", "few")
+    stored = {"few": bench.scale.few, "many": bench.scale.many}
+    retry = {"body": '{"sale_ids": [{}]}', "ids": bench.scale.held}
+    with bench.gateway("some") as some, bench.gateway(bench.many()) as much:
+        served = [("few", some), ("many", much)]
+        for turn in bench.rounds():
+            for name, gateway in in_turn(served, turn):
+                bench.load(f"pending, {name}", gateway, PENDING)
+                bench.load(f"status, {name}", gateway, STATUS, ids=stored[name])
+                bench.load(f"retry, {name}", gateway, RETRY, **retry)
+        # Last, for few are not few any more after it.
+        for turn in bench.rounds():
+            for name, gateway in in_turn(served, turn):
+                bench.load(f"upload, {name}", gateway, UPLOAD, size=10)
 
 
-def _memory(bench: Bench, served: Served) -> None:
+def _memory(bench: Bench) -> None:
+    """Memory under load, with many sales stored."""
+    with bench.gateway(bench.many()) as served:
+        _watch(bench, served)
+
+
+def _watch(bench: Bench, served: Served) -> None:
     minutes = bench.scale.memory_minutes
     bench.tell(f"{bench.engine.name}: memory, {minutes:g} minutes")
+    bench.figures.add("memory minutes", minutes)
     end = time.monotonic() + minutes * 60
     while time.monotonic() < end:
         for path, more in ((UPLOAD, {"size": 10, "clients": 16}), (PENDING, {"clients": 4})):
@@ -213,17 +291,62 @@ def _slow_disks(name: str, folder: Path, scale: Scale, figures: Figures, tell: T
                         bench.load(load, served, UPLOAD, size=1, clients=16)
 
 
-def profile(name: str, folder: Path, scale: Scale, tell: Tell) -> Path:
-    """Load a gateway that is looked at with uploads of 100; return the file of what was seen."""
-    file = folder / f"{name}-samples.json"
+def profile(
+    name: str, folder: Path, scale: Scale, trees: Mapping[str, Tree], tell: Tell
+) -> Mapping[str, Mapping[str, Any]]:
+    """Load the gateways of these trees with uploads of 100; return what was seen, by their titles.
+
+    The CPU a sale is of loads beside each other, in which nobody looks.
+    """
     with open_engine(name, folder / name) as engine:
-        bench = Bench(
-            folder / name, engine, prepare(engine, folder / name, scale), scale, Figures(), tell
-        )
-        with bench.gateway("few", switches=["--samples", str(file)]) as served:
-            seconds = scale.seconds * scale.rounds
-            run(bench.plan(served, UPLOAD, size=100, clients=4, seconds=seconds))
-    return file
+        benches = {}
+        for place, (title, tree) in enumerate(trees.items()):
+            tell(f"{name}: preparing {title}")
+            own = folder / name / f"tree{place}"
+            own.mkdir(parents=True)
+            token = prepare(engine, own, scale, name=f"tree{place}", tree=tree)
+            benches[title] = Bench(own, engine, token, scale, Figures(), tell)
+        costs = _costs_a_sale(benches, trees)
+        return {
+            title: {**_looked_at(bench, trees[title]), "cpu_a_sale": costs[title]}
+            for title, bench in benches.items()
+        }
 
 
-PARTS = {"bare": _beside_bare, "stored": _stored}
+def _costs_a_sale(benches: Mapping[str, Bench], trees: Mapping[str, Tree]) -> Mapping[str, float]:
+    """Return the seconds of CPU that a sale costs each daemon."""
+    loads: dict[str, list[Load]] = {title: [] for title in benches}
+    with ExitStack() as stack:
+        served = {
+            title: stack.enter_context(bench.gateway(bench.folder.name, tree=trees[title]))
+            for title, bench in benches.items()
+        }
+        for turn in next(iter(benches.values())).rounds():
+            for title in in_turn([*benches], turn):
+                gateway = served[title]
+                loads[title].append(gateway.load(benches[title].plan(gateway, UPLOAD, **_PROFILED)))
+    return {
+        title: sum(load.served_seconds for load in each) / sum(load.accepted for load in each)
+        for title, each in loads.items()
+    }
+
+
+def _looked_at(bench: Bench, tree: Tree) -> Mapping[str, Any]:
+    file = bench.folder / "samples.json"
+    bench.tell(f"{bench.engine.name}: looking")
+    with bench.gateway(bench.folder.name, tree=tree, switches=["--samples", str(file)]) as served:
+        seconds = bench.scale.seconds * bench.scale.rounds
+        # To start and to stop is no upload.
+        file.touch()
+        run(bench.plan(served, UPLOAD, seconds=seconds, **_PROFILED))
+        file.unlink()
+    samples: Mapping[str, Any] = json.loads(file.read_text())
+    return samples
+
+
+PARTS = {
+    "bare": _beside_bare,
+    "switches": _switched_off,
+    "stored": _stored,
+    "memory": _memory,
+}
