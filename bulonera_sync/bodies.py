@@ -122,6 +122,9 @@ def _expect(text: str, place: int, character: str) -> int:
 
 
 def _skip(text: str, place: int) -> int:
+    # A browser sends no spaces at all.
+    if text[place : place + 1] not in _SPACES:
+        return place
     return _WHITESPACE.match(text, place).end()  # type: ignore[union-attr]
 
 
@@ -131,6 +134,7 @@ def _refuse_constant(name: str) -> object:
 
 _DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=_refuse_constant)
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
+_SPACES = " \t\n\r"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS = re.compile(r"[^\[\]{}]+")
 

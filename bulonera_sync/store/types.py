@@ -80,7 +80,7 @@ class Scaled(OurType[Decimal]):
         return _scaling(self.places) if _is_sqlite(dialect) else partial(_checked, self.places)
 
     def reader(self, dialect: Dialect) -> Convert | None:
-        return partial(_unscaled, self.places) if _is_sqlite(dialect) else None
+        return _unscaling(self.places) if _is_sqlite(dialect) else None
 
 
 class Amount(OurType[Decimal]):
@@ -129,9 +129,15 @@ def _checked(places: int, value: Decimal) -> Decimal:
     return value
 
 
-@lru_cache(maxsize=8_192)
-def _unscaled(places: int, value: int) -> Decimal:
-    return Decimal(value).scaleb(-places)
+@cache
+def _unscaling(places: int) -> Callable[[int], Decimal]:
+    """Return what makes a number of `_scaling`'s integer."""
+
+    @lru_cache(maxsize=8_192)
+    def unscaled(value: int) -> Decimal:
+        return Decimal(value).scaleb(-places)
+
+    return unscaled
 
 
 _cents = _scaling(2)
