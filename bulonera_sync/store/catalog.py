@@ -6,22 +6,11 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import (
-    Integer,
-    Table,
-    bindparam,
-    func,
-    literal_column,
-    null,
-    select,
-    true,
-    union_all,
-    update,
-)
+from sqlalchemy import Integer, Table, and_, bindparam, func, select, true, update
 
 from bulonera_sync.sales import Product
 from bulonera_sync.store import schema
-from bulonera_sync.store.dialect import among, upsert
+from bulonera_sync.store.dialect import among, gathered, upsert
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
 
@@ -63,17 +52,23 @@ CUSTOMER_NAMES = Statement(
 PRODUCT_NAMES = Statement(
     select(_products.c.id, _products.c.name).where(among(_products.c.id, "ids"))
 )
-# Both in one statement: a round trip to Postgres less for every upload. A customer has no price.
+# One statement, and one row: a round trip to Postgres less for every upload, and SQLite finds all
+# of it while another thread works, instead of asking for the interpreter after every row.
 ACTIVE = Statement(
-    union_all(
-        select(
-            literal_column("1", Integer),
+    select(
+        gathered(
+            _customers.c.id,
+            table=_customers,
+            belonging=and_(
+                among(_customers.c.id, "customer_ids"), _customers.c.is_active == true()
+            ),
+        ),
+        gathered(
             _products.c.id,
             _products.c.price,
             _products.c.tax_percentage,
-        ).where(among(_products.c.id, "product_ids"), _products.c.is_active == true()),
-        select(literal_column("0", Integer), _customers.c.id, null(), null()).where(
-            among(_customers.c.id, "customer_ids"), _customers.c.is_active == true()
+            table=_products,
+            belonging=and_(among(_products.c.id, "product_ids"), _products.c.is_active == true()),
         ),
     )
 )
@@ -125,10 +120,12 @@ async def active(
     customers, products = sorted(storable(customer_ids)), sorted(storable(product_ids))
     if not customers and not products:
         return frozenset(), {}
-    rows = await session.fetch(ACTIVE, customer_ids=customers, product_ids=products)
+    [(active_customers, active_products)] = await session.fetch(
+        ACTIVE, customer_ids=customers, product_ids=products
+    )
     return (
-        frozenset(row[1] for row in rows if not row[0]),
-        {row[1]: Product(*row[1:]) for row in rows if row[0]},
+        frozenset(row[0] for row in active_customers),
+        {row[0]: Product(*row) for row in active_products},
     )
 
 

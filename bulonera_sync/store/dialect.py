@@ -60,7 +60,7 @@ class gathered(ColumnElement[Any]):  # noqa: N801 - reads as SQL does
         *columns: ColumnElement[Any],
         table: Table,
         belonging: ColumnElement[bool],
-        in_order_of: ColumnElement[Any],
+        in_order_of: ColumnElement[Any] | None = None,
     ) -> None:
         self.columns = columns
         self.table = table
@@ -73,19 +73,20 @@ class gathered(ColumnElement[Any]):  # noqa: N801 - reads as SQL does
         columns = ", ".join(compiler.process(column, **kw) for column in self.columns)
         belonging = compiler.process(self.belonging, **kw)
         source = f"FROM {self.table.name} WHERE {belonging}"
-        return columns, compiler.process(self.order, **kw), source
+        order = "" if self.order is None else f" ORDER BY {compiler.process(self.order, **kw)}"
+        return columns, order, source
 
 
 @compiles(gathered, "sqlite")
 def _gathered_on_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
     columns, order, source = element.parts(compiler, **kw)
-    return f"(SELECT json_group_array(json_array({columns}) ORDER BY {order}) {source})"
+    return f"(SELECT json_group_array(json_array({columns}){order}) {source})"
 
 
 @compiles(gathered, "postgresql")
 def _gathered_on_postgres(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
     columns, order, source = element.parts(compiler, **kw)
-    return f"ARRAY(SELECT ROW({columns}) {source} ORDER BY {order})"
+    return f"ARRAY(SELECT ROW({columns}) {source}{order})"
 
 
 class has_table(ColumnElement[bool]):  # noqa: N801 - reads as SQL does

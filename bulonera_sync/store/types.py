@@ -243,16 +243,17 @@ class RowList(OurType[Sequence[tuple[Any, ...]]]):
         if not _is_sqlite(dialect):
             return None
         readers = [
-            kind.reader(dialect) if isinstance(kind, OurType) else None for kind in self.kinds
+            (place, convert)
+            for place, kind in enumerate(self.kinds)
+            if isinstance(kind, OurType) and (convert := kind.reader(dialect)) is not None
         ]
         return partial(_rows_of_json, readers)
 
 
-def _rows_of_json(readers: Sequence[Convert | None], text: str) -> list[tuple[Any, ...]]:
-    return [
-        tuple(
-            value if convert is None or value is None else convert(value)
-            for convert, value in zip(readers, row, strict=True)
-        )
-        for row in json.loads(text)
-    ]
+def _rows_of_json(readers: Sequence[tuple[int, Convert]], text: str) -> list[tuple[Any, ...]]:
+    rows: list[list[Any]] = json.loads(text)
+    for row in rows:
+        for place, convert in readers:
+            if row[place] is not None:
+                row[place] = convert(row[place])
+    return [tuple(row) for row in rows]
