@@ -20,6 +20,7 @@ import time_machine
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bulonera_sync import logs
 from bulonera_sync.config import LogSettings
 from bulonera_sync.log_lines import (
     LOGGER,
@@ -382,6 +383,24 @@ def test_of_two_open_logs_each_takes_its_own_level(open_here: OpenLog, tmp_path:
     assert detailed.flush()
     assert messages_in(tmp_path / "logs/sync.log") == ["one", "two"]
     assert messages_in(tmp_path / "strict.log") == ["two"]
+
+
+def test_whoever_flushes_or_closes_waits_for_no_other_records(
+    open_here: OpenLog, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "GATHER_SECONDS", 60.0)
+    log = open_here()
+
+    logger.info("one")
+    is_flushed = log.flush()
+    flushed = messages_in(file)
+    logger.info("two")
+    log.close(within=30)
+
+    assert is_flushed
+    assert flushed == ["one"]
+    assert messages_in(file) == ["one", "two"]
+    assert log.lost == 0
 
 
 def test_nothing_is_made_before_the_first_record(log: Log, file: Path) -> None:
