@@ -85,10 +85,9 @@ def _inert_message(text: str) -> str:
     return shorten(_without_tokens(text, MAX_MESSAGE), MAX_MESSAGE)
 
 
-def _context(record: LogRecord) -> Iterator[tuple[str, object]]:
-    if not is_ours(record):
-        yield "logger", record.name
-    yield from ((_key(str(k)), value) for k, value in vars(record).items() if k not in _STANDARD)
+def _context(record: LogRecord) -> list[tuple[str, object]]:
+    found = [(_key(str(k)), value) for k, value in vars(record).items() if k not in _STANDARD]
+    return found if is_ours(record) else [("logger", record.name), *found]
 
 
 def is_ours(record: LogRecord) -> bool:
