@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import aiosqlite
 
 from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError, UnpreparedError
+from bulonera_sync.store import checkpoints
+from bulonera_sync.store.checkpoints import Checkpoints
 from bulonera_sync.store.dialect import SQLITE
 from bulonera_sync.store.drivers import sqlite3
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
@@ -60,8 +62,11 @@ def refuse_affected_version(version: tuple[int, int, int] = sqlite3.sqlite_versi
     )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file for a transaction at a time, begun and ended by us alone."""
+def connect(path: Path, *pragmas: str) -> sqlite3.Connection:
+    """Open the file for a transaction at a time, begun and ended by us alone.
+
+    `pragmas` come after those that every connection has.
+    """
     # rw: a file that was moved away must not be made anew in its place.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -71,7 +76,7 @@ def connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, *pragmas):
             _patiently(connection, pragma)
     except BaseException:
         connection.close()
@@ -240,6 +245,12 @@ def transact(connection: sqlite3.Connection, begin: str, work: Work[T]) -> T:
     return result
 
 
+def _transact_and_look(connection: sqlite3.Connection, work: Work[T]) -> tuple[T, int]:
+    """Return what was written, and how many pages the log holds since."""
+    result = transact(connection, "BEGIN IMMEDIATE", work)
+    return result, checkpoints.pages_logged(connection)
+
+
 # What the file's last transactions are in, until they are in the file itself.
 _BESIDE = ("-wal", "-shm")
 
@@ -259,9 +270,9 @@ class SqliteConnection(aiosqlite.Connection):
         return await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call, no-any-return]
 
 
-async def open_connection(path: Path) -> SqliteConnection:
+async def open_connection(path: Path, *pragmas: str) -> SqliteConnection:
     """Open a connection with its thread; raises `StoreUnavailableError`."""
-    connection = SqliteConnection(lambda: connect(path), iter_chunk_size=64)
+    connection = SqliteConnection(lambda: connect(path, *pragmas), iter_chunk_size=64)
     with told_apart():
         try:
             await connection
@@ -270,6 +281,10 @@ async def open_connection(path: Path) -> SqliteConnection:
             await asyncio.to_thread(connection._thread.join)
             raise
     return connection
+
+
+async def _open_for_writing(path: Path) -> SqliteConnection:
+    return await open_connection(path, *checkpoints.writers_pragmas())
 
 
 def _connect_impatiently(path: Path) -> sqlite3.Connection:
@@ -300,6 +315,7 @@ class SqliteStore:
         self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         for connection in reading:
             self._idle.put_nowait(connection)
+        self.checkpoints = Checkpoints(partial(open_connection, path))
         self.writer = Writer(self._transact)
 
     @classmethod
@@ -310,7 +326,7 @@ class SqliteStore:
             raise UnpreparedError(f"{path} does not exist yet; bulonera-sync db upgrade makes it")
         store = cls(
             path,
-            await open_connection(path),
+            await _open_for_writing(path),
             [await open_connection(path) for _ in range(READERS)],
             _connect_impatiently(path),
         )
@@ -367,18 +383,22 @@ class SqliteStore:
 
     async def _transact(self, work: Work[Any]) -> Any:
         if self._writing is None:
-            self._writing = await open_connection(self._path)
+            self._writing = await _open_for_writing(self._path)
+        await self.checkpoints.room()
         try:
-            return await self._writing.run(transact, "BEGIN IMMEDIATE", work)
+            result, pages = await self._writing.run(_transact_and_look, work)
         except StoreUnavailableError:
             # After a failed COMMIT nobody knows what the connection holds: a fresh one does.
             broken, self._writing = self._writing, None
             with suppress(sqlite3.Error):
                 await broken.close()
             raise
+        self.checkpoints.heed(pages)
+        return result
 
     async def close(self) -> None:
         await self.writer.close()
+        await self.checkpoints.close()
         for connection in (*self._reading, *([self._writing] if self._writing else [])):
             await connection.close()
         self._looking.close()
