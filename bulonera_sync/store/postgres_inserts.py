@@ -4,21 +4,22 @@ A table at a time is a round trip each, and a row at a time a statement each: fo
 sale, either takes longer than writing its rows does.
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from bulonera_sync.errors import StatementRefusedError
 from bulonera_sync.store.dialect import POSTGRES
 from bulonera_sync.store.postgres_errors import told_apart
-from bulonera_sync.store.schema import metadata
 from bulonera_sync.store.statements import Insert
 
 if TYPE_CHECKING:
     import asyncpg
 
-# From so many rows on, of all tables, the round trips of COPY are worth what it saves a row.
-ENOUGH_TO_COPY = 100
+# From so many rows on, of all tables, the round trips of COPY are worth what it saves a row. And a
+# statement is prepared for each number of rows that it takes: up to here they are few.
+ENOUGH_TO_COPY = 20
 
 # What asyncpg says of a value that it can't encode, where it does not say DataError.
 _UNENCODABLE = (TypeError, ValueError, ArithmeticError)
@@ -51,9 +52,10 @@ class WaitingRows:
             await self._copy(statement, rows)
 
     async def _insert(self, waiting: dict[Insert, list[list[Any]]]) -> None:
-        columns = [list(column) for rows in waiting.values() for column in zip(*rows, strict=True)]
+        text = _insertion(*((statement, len(rows)) for statement, rows in waiting.items()))
+        values = chain.from_iterable(row for rows in waiting.values() for row in rows)
         with told_apart():
-            await self._connection.execute(_insertion(*waiting), *columns)
+            await self._connection.execute(text, *values)
 
     async def _copy(self, statement: Insert, rows: list[list[Any]]) -> None:
         try:
@@ -65,33 +67,22 @@ class WaitingRows:
             raise StatementRefusedError(str(error)) from error
 
 
-@cache
-def _insertion(*statements: Insert) -> str:
-    """Return one statement that inserts into all these tables; a parameter is a column's values.
+@lru_cache(maxsize=256)
+def _insertion(*parts: tuple[Insert, int]) -> str:
+    """Return one statement that inserts so many rows into each of these tables.
 
     Foreign keys are checked at its end, when the rows of all of them are there.
     """
-    insertions, place = [], 1
-    for statement in statements:
-        insertions.append(_from_arrays(statement, place))
-        place += len(statement.columns)
-    *first, last = insertions
+    places = count(1)
+    *first, last = [_values(statement, rows, places) for statement, rows in parts]
     if not first:
         return last
     named = ", ".join(f"into_{place} AS ({each})" for place, each in enumerate(first))
     return f"WITH {named} {last}"
 
 
-def _from_arrays(statement: Insert, first_place: int) -> str:
-    columns = metadata.tables[statement.table].columns
-    arrays = ", ".join(
-        f"${first_place + place}::{_unbounded(columns[name].type)}[]"
-        for place, name in enumerate(statement.columns)
-    )
+def _values(statement: Insert, rows: int, places: Iterator[int]) -> str:
+    # No casts: a parameter has its column's type, and what the column refuses is not cut to fit.
+    one = (", ".join(f"${next(places)}" for _ in statement.columns) for _ in range(rows))
     names = ", ".join(statement.columns)
-    return f"INSERT INTO {statement.table} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
-
-
-def _unbounded(kind: Any) -> str:
-    # Without its length or decimals: a cast would cut in silence what the column refuses.
-    return str(kind.compile(dialect=POSTGRES)).partition("(")[0]
+    return f"INSERT INTO {statement.table} ({names}) VALUES ({'), ('.join(one)})"  # noqa: S608

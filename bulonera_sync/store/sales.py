@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, select, text, update
+from sqlalchemy import ColumnElement, Integer, bindparam, delete, select, text, update
 
 from bulonera_sync.changes import Change, NewId, Quarantined
 from bulonera_sync.damage import STORED_DAMAGED
@@ -71,7 +72,16 @@ BY_NUMBERS_BEGINNING = Statement(
     .order_by(_sales.c.number.desc())
     .limit(bindparam("limit", type_=Integer))
 )
-BY_NUMBER = Statement(select(*_WHOLE_SALE).where(_sales.c.number == bindparam("number")))
+
+
+def _one_by(column: ColumnElement[Any]) -> Statement:
+    # One key, not a list of one: Postgres would plan such a statement anew each time it is run.
+    return Statement(select(*_WHOLE_SALE).where(column == bindparam("key")))
+
+
+ONE_BY_ID = _one_by(_sales.c.id)
+ONE_BY_LOCAL_ID = _one_by(_sales.c.local_id)
+ONE_BY_NUMBER = _one_by(_sales.c.number)
 
 
 # Both in one statement: a round trip to Postgres less for every upload.
@@ -229,12 +239,13 @@ async def numbers_beginning(
 async def find_one(session: Session, key: int | str) -> Sale | None:
     """Return the sale of this id, local_id or number, whosever it is, or None."""
     if isinstance(key, int):
-        return (await find_by_ids(session, [key])).get(key)
-    found = (await find_by_local_ids(session, [key])).get(key)
-    if found is not None:
-        return found
-    rows = await session.fetch(BY_NUMBER, number=key)
-    return next(map(_sale, rows), None)
+        return await _first(session, ONE_BY_ID, key) if storable([key]) else None
+    found = await _first(session, ONE_BY_LOCAL_ID, key)
+    return found if found is not None else await _first(session, ONE_BY_NUMBER, key)
+
+
+async def _first(session: Session, statement: Statement, key: int | str) -> Sale | None:
+    return next(map(_sale, await session.fetch(statement, key=key)), None)
 
 
 def _sale(row: Row) -> Sale:

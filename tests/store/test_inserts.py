@@ -30,8 +30,8 @@ VALUE = Statement(
     select(schema.counters.c.value).where(schema.counters.c.name == bindparam("name"))
 )
 
-# How many rows are enough to be copied: none are, any are.
-WAYS = {"inserted": 1_000_000, "copied": 1}
+# How many rows are enough to be copied: more than any test of these brings, any.
+WAYS = {"inserted": 1_000, "copied": 1}
 EACH_WAY = pytest.mark.parametrize("enough", WAYS.values(), ids=WAYS)
 
 
@@ -67,7 +67,7 @@ async def count_in(store: Store) -> int:
 
 
 @EACH_WAY
-@pytest.mark.parametrize("rows", [1, 2, 300])
+@pytest.mark.parametrize("rows", [1, 2, 100])
 async def test_every_row_arrives_whole(
     store: Store, store_url: str, enough: int, rows: int
 ) -> None:
@@ -154,10 +154,9 @@ async def test_a_value_that_postgres_does_not_take_is_the_datas_fault_too(
     await check_refused(store, rows)
 
 
-@EACH_WAY
 @pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
 async def test_of_more_rows_than_are_sent_at_once_the_first_and_the_last_are_refused_too(
-    store: Store, enough: int, place: int
+    store: Store, place: int
 ) -> None:
     rows = [(f"n{each:031}", each) for each in range(20_000)]
     rows[place] = ("n", 2**70)

@@ -113,6 +113,13 @@ ASKED: Mapping[str, tuple[Statement, Mapping[str, Any], str]] = {
         "sales_local_id|autoindex_sales",
     ),
     "id": (sales.BY_ID, {"ids": [10_001, 10_002]}, "pk_sales|INTEGER PRIMARY KEY"),
+    "one id": (sales.ONE_BY_ID, {"key": 10_001}, "pk_sales|INTEGER PRIMARY KEY"),
+    "one local_id": (
+        sales.ONE_BY_LOCAL_ID,
+        {"key": "L10001"},
+        "sales_local_id|autoindex_sales",
+    ),
+    "number": (sales.ONE_BY_NUMBER, {"key": "N1"}, "sales_number|autoindex_sales"),
     "items": (sales.BY_ID, {"ids": [10_001, 10_002]}, "pk_sale_items|autoindex_sale_items"),
     "copies": (
         copies.COPIES_BY_CONTENT,
