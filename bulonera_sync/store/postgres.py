@@ -1,18 +1,16 @@
 """The shared engine: Postgres through asyncpg. Several gateways may write to one database."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy import func, select
 
 from bulonera_sync.errors import StoreUnavailableError
 from bulonera_sync.store.dialect import POSTGRES
-from bulonera_sync.store.pools import Pool
 from bulonera_sync.store.postgres_errors import UNREACHABLE, outcome_unknown, told_apart
 from bulonera_sync.store.postgres_inserts import WaitingRows
 from bulonera_sync.store.revisions import closed_unless_current, refuse_other_schema
@@ -40,7 +38,7 @@ SERVER_SETTINGS = {
 
 SIZE = Statement(select(func.pg_database_size(func.current_database())))
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
+Connection: TypeAlias = "asyncpg.Connection[Any] | PoolConnectionProxy[Any]"
 
 
 class PostgresSession:
@@ -105,23 +103,17 @@ class PostgresSession:
 class PostgresStore:
     """An open Postgres database: a connection that writes, a pool beside it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, beside: "asyncpg.Pool[Any]") -> None:
         self._url = url
-        # What is read and what is touched go by the same connections: a request does both, one
-        # after the other. A crash may forget the last second of what is touched.
-        self._beside = Pool(
-            partial(open_connection, url, {**SERVER_SETTINGS, "synchronous_commit": "off"}),
-            size=POOL_SIZE,
-            patience_seconds=CONNECT_TIMEOUT_SECONDS,
-        )
-        self._writing: Connection | None = None
+        self._beside = beside
+        self._writing: asyncpg.Connection[Any] | None = None
         self.writer = Writer(self._transact)
         self.touching = self
 
     @classmethod
     async def open(cls, url: str) -> "PostgresStore":
         """Reach the database, which has its schema; raises `StoreUnavailableError`."""
-        store = cls(url)
+        store = cls(url, await _open_pool(url))
         await closed_unless_current(store)
         return store
 
@@ -175,20 +167,18 @@ class PostgresStore:
         await self._beside.close()
 
 
-async def open_connection(
-    url: str, settings: Mapping[str, str] = MappingProxyType(SERVER_SETTINGS)
-) -> Connection:
+async def open_connection(url: str) -> "asyncpg.Connection[Any]":
     """Open one connection; raises `StoreUnavailableError`."""
     with told_apart():
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=COMMAND_TIMEOUT_SECONDS,
-            server_settings=dict(settings),
+            server_settings=SERVER_SETTINGS,
         )
 
 
-async def open_patiently(url: str) -> Connection:
+async def open_patiently(url: str) -> "asyncpg.Connection[Any]":
     """Open one connection whose statements may take their time: a migration's, or its lock's."""
     with told_apart():
         return await asyncpg.connect(
@@ -198,17 +188,36 @@ async def open_patiently(url: str) -> Connection:
         )
 
 
-async def _lent(pool: Pool, use: Callable[[Connection], Coroutine[Any, Any, T]]) -> T:
+async def _open_pool(url: str) -> "asyncpg.Pool[Any]":
+    """Open the pool of what is read and what is touched: a request does both, one after the other.
+
+    A crash may forget the last second of what is touched, and of nothing else.
+    """
     with told_apart():
-        connection = await pool.take()
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=COMMAND_TIMEOUT_SECONDS,
+            server_settings={**SERVER_SETTINGS, "synchronous_commit": "off"},
+            reset=_nothing_to_reset,
+        )
+
+
+async def _nothing_to_reset(connection: "asyncpg.Connection[Any]") -> None:
+    """Our transactions leave no session state behind; asyncpg's reset is a round trip a read."""
+
+
+async def _lent(
+    pool: "asyncpg.Pool[Any]", use: Callable[[Connection], Coroutine[Any, Any, T]]
+) -> T:
+    with told_apart():
+        connection = await pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         return await use(connection)
-    except (StoreUnavailableError, asyncio.CancelledError):
-        # Whatever it was doing, it may still be at it.
-        connection.terminate()
-        raise
     finally:
-        pool.give_back(connection)
+        await pool.release(connection)
 
 
 async def _each_by_itself(connection: Connection, *, work: Work[T]) -> T:
@@ -238,5 +247,7 @@ async def _roll_back(connection: Connection) -> None:
         if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
     except (asyncpg.PostgresError, *UNREACHABLE):
-        # What can't be rolled back must not be used again.
-        connection.terminate()
+        # What can't be rolled back must not be used again. One that broke is the pool's already,
+        # and must not put its own complaint in the place of the reason.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()

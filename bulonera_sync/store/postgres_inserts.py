@@ -15,7 +15,7 @@ from bulonera_sync.store.postgres_errors import told_apart
 from bulonera_sync.store.statements import Insert
 
 if TYPE_CHECKING:
-    import asyncpg
+    from bulonera_sync.store.postgres import Connection
 
 # From so many rows on, of all tables, the round trips of COPY are worth what it saves a row. And a
 # statement is prepared for each number of rows that it takes: up to here they are few.
@@ -28,7 +28,7 @@ _UNENCODABLE = (TypeError, ValueError, ArithmeticError)
 class WaitingRows:
     """Rows that are written together, table by table in the order in which the first came."""
 
-    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         self._rows: dict[Insert, list[list[Any]]] = {}
 
