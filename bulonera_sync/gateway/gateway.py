@@ -43,9 +43,10 @@ from bulonera_sync.store.listings import PendingSale
 from bulonera_sync.store.sessions import Session, Work
 from bulonera_sync.uploads import SaleUpload, read_sale
 
-# Beyond so many characters a thread reads the sales, for others not to wait; sales whose words
-# are not known are many.
+# Beyond so many characters a thread reads the sales, for others not to wait; beyond so many sales
+# where their words are not known.
 READ_AT_ONCE = 64 * 1024
+SALES_AT_ONCE = 10
 
 _Retried = tuple[Sequence[Submission], list[Taken]]
 
@@ -72,7 +73,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
         `texts` are the sales word for word, as a refused one is kept. Every outcome is on disk
         when this returns.
         """
-        if texts is None or sum(map(len, texts)) > READ_AT_ONCE:
+        if _are_long(raw_sales, texts):
             read = await asyncio.to_thread(self._read, raw_sales, texts)
         else:
             read = self._read(raw_sales, texts)
@@ -285,6 +286,12 @@ class Gateway(Accounts, Throttles, Imports, Support):
         found = await self._store.glance(find)
         log_damage(found.values())
         return {key: as_told(sale) for key, sale in found.items() if user.may_see(sale)}
+
+
+def _are_long(raw_sales: Sequence[object], texts: Sequence[str] | None) -> bool:
+    if texts is None:
+        return len(raw_sales) > SALES_AT_ONCE
+    return sum(map(len, texts)) > READ_AT_ONCE
 
 
 async def _base_of(session: Session, sale: Sale) -> Content | None:
