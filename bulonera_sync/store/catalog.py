@@ -125,7 +125,14 @@ async def active(
     )
     return (
         frozenset(row[0] for row in active_customers),
-        {row[0]: Product(*row) for row in active_products},
+        {row[0]: Product(*row) for row in active_products if _is_sound(*row)},
+    )
+
+
+def _is_sound(product_id: int, price: object, tax_percentage: object) -> bool:
+    # Damaged on disk, it is as good as missing, until an import brings it anew.
+    return (price is None or type(price) is Decimal) and (
+        tax_percentage is None or type(tax_percentage) is Decimal
     )
 
 

@@ -68,9 +68,9 @@ class gathered(ColumnElement[Any]):  # noqa: N801 - reads as SQL does
         self.order = in_order_of
         self.type = RowList(*(column.type for column in columns))
 
-    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[str, str, str]:
-        """Return the SQL of the columns, of the order, and of where the rows come from."""
-        columns = ", ".join(compiler.process(column, **kw) for column in self.columns)
+    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[list[str], str, str]:
+        """Return the SQL of each column, of the order, and of where the rows come from."""
+        columns = [compiler.process(column, **kw) for column in self.columns]
         belonging = compiler.process(self.belonging, **kw)
         source = f"FROM {self.table.name} WHERE {belonging}"
         order = "" if self.order is None else f" ORDER BY {compiler.process(self.order, **kw)}"
@@ -80,13 +80,15 @@ class gathered(ColumnElement[Any]):  # noqa: N801 - reads as SQL does
 @compiles(gathered, "sqlite")
 def _gathered_on_sqlite(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
     columns, order, source = element.parts(compiler, **kw)
-    return f"(SELECT json_group_array(json_array({columns}){order}) {source})"
+    # JSON refuses a blob, which one turned bit makes of a text: it must not refuse the whole batch.
+    shown = ", ".join(f"iif(typeof({each}) = 'blob', hex({each}), {each})" for each in columns)
+    return f"(SELECT json_group_array(json_array({shown}){order}) {source})"
 
 
 @compiles(gathered, "postgresql")
 def _gathered_on_postgres(element: gathered, compiler: SQLCompiler, **kw: Any) -> str:
     columns, order, source = element.parts(compiler, **kw)
-    return f"ARRAY(SELECT ROW({columns}) {source}{order})"
+    return f"ARRAY(SELECT ROW({', '.join(columns)}) {source}{order})"
 
 
 class has_table(ColumnElement[bool]):  # noqa: N801 - reads as SQL does

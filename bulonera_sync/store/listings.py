@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Integer, bindparam, func, literal_column, select, text
 
 from bulonera_sync.sales import SYNC_STATUSES, Problem
-from bulonera_sync.store.sale_rows import load_problems
+from bulonera_sync.store.sale_rows import load_problems, mended
 from bulonera_sync.store.schema import UNSYNCED, sales
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Row, Statement
@@ -46,6 +46,7 @@ _COLUMNS = (
     *(sales.c[name] for name in PendingSale._fields),
     sales.c.customer_id,
 )
+_NAMES = tuple(column.name for column in _COLUMNS)
 _CUSTOMER_SAID = PendingSale._fields.index("customer_said")
 _BEFORE, _AFTER = slice(_CUSTOMER_SAID), slice(_CUSTOMER_SAID + 1, -3)
 
@@ -98,7 +99,7 @@ async def list_pending(
 
 
 def _pending(counted: Row) -> PendingSale:
-    row = counted[:-1]
+    row = mended(_NAMES, counted[:-1])
     problems, warnings, customer_id = row[-3:]
     said = row[_CUSTOMER_SAID] if customer_id is None else str(customer_id)
     reasons = load_problems(problems), load_problems(warnings)

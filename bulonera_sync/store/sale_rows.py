@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
+from sqlalchemy import Column, Integer
 
 from bulonera_sync.changes import Change
 from bulonera_sync.damage import STORED_DAMAGED, is_damaged
+from bulonera_sync.money import ZERO
 from bulonera_sync.sales import (
     Content,
     Copy,
@@ -23,6 +25,7 @@ from bulonera_sync.sales import (
     Sale,
 )
 from bulonera_sync.store.schema import sales
+from bulonera_sync.store.types import Amount, Flag, UtcTime
 
 MAX_CACHED = 400
 
@@ -90,12 +93,73 @@ def update_of(sale: Sale) -> dict[str, Any]:
 _READABLE = {"tax_defaults": "{}", "problems": None, "parked": None, "warnings": None}
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
+FIRST_VERSION = 1
 
-def sale_of(record: Mapping[str, Any], items: Sequence[Item]) -> Sale:
-    """Return the sale of a row, marked where it is not what was written. Never raises."""
+# What stands for a value that is not even of its column's kind any more, where there must be one;
+# a user's id is nobody's then.
+_STAND_INS: Mapping[type, Any] = {
+    datetime: datetime(1970, 1, 1, tzinfo=UTC),
+    Decimal: ZERO,
+    bool: False,
+    int: 0,
+    str: "",
+}
+
+
+def _kind_of(column: Column[Any]) -> type:
+    if isinstance(column.type, UtcTime):
+        return datetime
+    if isinstance(column.type, Amount):
+        return Decimal
+    if isinstance(column.type, Flag):
+        return bool
+    return int if isinstance(column.type, Integer) else str
+
+
+_KINDS = {column.name: (_kind_of(column), bool(column.nullable)) for column in sales.columns}
+
+
+def mended(names: tuple[str, ...], values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of these columns, each of its column's kind: the same unless damaged."""
+    if _are_of_their_kinds(names, tuple(map(type, values))):
+        return values
+    return [
+        value if _is_of_its_kind(name, type(value)) else _stand_in(name)
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
+# Rows have a handful of combinations of kinds: what is there and what is null.
+@lru_cache(maxsize=1_024)
+def _are_of_their_kinds(names: tuple[str, ...], kinds: tuple[type, ...]) -> bool:
+    return all(map(_is_of_its_kind, names, kinds))
+
+
+def _is_of_its_kind(name: str, found: type) -> bool:
+    kind, is_nullable = _KINDS[name]
+    return found is kind or (found is type(None) and is_nullable)
+
+
+def _stand_in(name: str) -> Any:
+    kind, is_nullable = _KINDS[name]
+    if name == "version":
+        return FIRST_VERSION
+    return None if is_nullable else _STAND_INS[kind]
+
+
+def sale_of(values: Sequence[Any], lines: Sequence[Sequence[Any]]) -> Sale:
+    """Return the sale of a row and its items' rows, marked where it is not what was written.
+
+    Never raises.
+    """
+    sound = mended(NAMES, values)
+    record = dict(zip(NAMES, sound, strict=True))
+    # A held sale has none; what damage left beside one is not its content.
+    items = () if is_held(record) else [Item(*line) for line in lines]
     try:
         sale = _sale_of(record, items)
-        return replace(sale, is_damaged=True) if is_damaged(sale) else sale
+        is_sound = sound is values and not is_damaged(sale)
+        return sale if is_sound else replace(sale, is_damaged=True)
     except _UNREADABLE:
         return replace(_sale_of({**record, **_READABLE}, ()), is_damaged=True)
 

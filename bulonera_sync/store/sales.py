@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Integer, bindparam, delete, select, text, 
 from bulonera_sync.changes import Change, NewId, Quarantined
 from bulonera_sync.damage import STORED_DAMAGED
 from bulonera_sync.sales import (
-    Item,
     Sale,
 )
 from bulonera_sync.store import schema
@@ -22,7 +21,6 @@ from bulonera_sync.store.sale_rows import (
     copy_record,
     dump_problems,
     event_record,
-    is_held,
     item_records,
     record_of,
     sale_of,
@@ -250,9 +248,7 @@ async def _first(session: Session, statement: Statement, key: int | str) -> Sale
 
 def _sale(row: Row) -> Sale:
     *values, lines = row
-    record = dict(zip(NAMES, values, strict=True))
-    # A held sale has none; what damage left beside one is not its content.
-    return sale_of(record, () if is_held(record) else [Item(*line) for line in lines])
+    return sale_of(values, lines)
 
 
 async def take_ids(session: Session, count: int, *, prefix: str, year: int) -> list[NewId]:

@@ -138,7 +138,8 @@ def outcome_unknown() -> Iterator[None]:
 
 
 def _as_it_stands(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")
+    # Not with backslashes: rows that were gathered are JSON.
+    return raw.decode(errors="replace")
 
 
 @cache

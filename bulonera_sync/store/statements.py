@@ -12,7 +12,7 @@ from sqlalchemy import Dialect, Executable, Table, bindparam, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from bulonera_sync.store.types import Convert, OurType
+from bulonera_sync.store.types import Convert, OurType, convert_each
 
 Row = tuple[Any, ...]
 
@@ -54,10 +54,7 @@ class Compiled:
 
     def _read_row(self, row: Sequence[Any]) -> Row:
         values = list(row)
-        for place, convert in self.readers:
-            value = values[place]
-            if value is not None:
-                values[place] = convert(value)
+        convert_each(self.readers, values)
         return tuple(values)
 
 

@@ -253,7 +253,19 @@ class RowList(OurType[Sequence[tuple[Any, ...]]]):
 def _rows_of_json(readers: Sequence[tuple[int, Convert]], text: str) -> list[tuple[Any, ...]]:
     rows: list[list[Any]] = json.loads(text)
     for row in rows:
-        for place, convert in readers:
-            if row[place] is not None:
-                row[place] = convert(row[place])
+        convert_each(readers, row)
     return [tuple(row) for row in rows]
+
+
+def convert_each(readers: Sequence[tuple[int, Convert]], values: list[Any]) -> None:
+    """Make our values of the driver's, in their places; one that can't be stays as it stands.
+
+    So whoever knows what a damaged value means can tell it; see `sale_rows`.
+    """
+    for place, convert in readers:
+        value = values[place]
+        if value is not None:
+            try:
+                values[place] = convert(value)
+            except (ValueError, TypeError, ArithmeticError):
+                continue

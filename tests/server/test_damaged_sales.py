@@ -184,6 +184,60 @@ async def test_a_text_that_is_no_utf8_any_more_shuts_nobody_out(ana: Till, store
     assert [each.get("code") for each in again.json["results"]] == ["stored_damaged", None]
 
 
+# One bit of a row's head says of what kind a value is.
+OF_ANOTHER_KIND = {
+    "an item's number, a blob": "UPDATE sale_items SET quantity = x'00ff'",
+    "an item's number, a text": "UPDATE sale_items SET unit_price = 'x'",
+    "an item's text, no UTF-8": "UPDATE sale_items SET discount_type = CAST(x'ff41' AS TEXT)",
+    "an amount": "UPDATE sales SET total = x'ff00'",
+    "a time": "UPDATE sales SET created_at = 'yesterday'",
+    "a text": "UPDATE sales SET notes = CAST(notes AS BLOB)",
+    "a number": "UPDATE sales SET version = 'x'",
+    "a JSON text": "UPDATE sales SET warnings = x'ff'",
+}
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("statement", OF_ANOTHER_KIND.values(), ids=OF_ANOTHER_KIND)
+async def test_a_value_of_another_kind_is_told_in_one_sale_alone(
+    ana: Till, store_url: str, statement: str
+) -> None:
+    sale, other = a_sale(), a_sale()
+    sale_id = (await ana.upload(sale)).result["sale_id"]
+    await run_sql(store_url, statement)
+
+    again = await ana.upload(sale, other)
+    status, whole = await ana.status(sale_id), await ana.sale(sale_id)
+
+    assert [each.get("code") for each in again.json["results"]] == ["stored_damaged", None]
+    assert (status["error"], whole["error"]) == (TEXT, TEXT)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "statement", [OF_ANOTHER_KIND["an amount"], OF_ANOTHER_KIND["a time"]], ids=["amount", "time"]
+)
+async def test_a_held_sale_of_damaged_values_stays_in_the_listing(
+    ana: Till, store_url: str, statement: str
+) -> None:
+    held = [a_sale(customer_id=999), a_sale(customer_id=998)]
+    await ana.upload(*held)
+    await run_sql(store_url, f"{statement} WHERE local_id = '{held[0]['local_id']}'")
+
+    rows = (await ana.get(f"{SYNC}/pending/")).json["results"]
+
+    assert [row["local_id"] for row in rows] == [sale["local_id"] for sale in held]
+
+
+@ON_SQLITE
+async def test_a_product_of_damaged_values_is_as_good_as_missing(ana: Till, store_url: str) -> None:
+    await run_sql(store_url, "UPDATE products SET tax_percentage = 'x' WHERE id = 10")
+
+    told = await ana.upload(a_sale(), a_sale(items=[make_item(product_id=11)]))
+
+    assert [each.get("code") for each in told.json["results"]] == ["product_not_found", None]
+
+
 async def test_too_many_items_held_once_are_not_damaged_under_another_limit(
     gateway: Gateway, ana: Till, daemon: Daemon
 ) -> None:
