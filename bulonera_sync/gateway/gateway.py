@@ -94,7 +94,7 @@ class Gateway(Accounts, Throttles, Imports, Support):
             taken = await self._store.write(take_each)
         # A replay is no news, and writes nothing, not even this.
         if any(isinstance(made, Change) for made, _ in taken):
-            self._uploaded[user.id] = at.now
+            self._uploaded[user.id] = max(at.now, self._uploaded.get(user.id, at.now))
         outcomes = [outcome for _, outcome in taken]
         log_outcomes(submissions, outcomes)
         return outcomes

@@ -14,7 +14,7 @@ from bulonera_sync.log_lines import LOGGER
 from bulonera_sync.outcomes import ConflictFound, Failure, Outcome, Success
 from bulonera_sync.resolutions import Invalid
 from bulonera_sync.sales import Problem, Sale
-from bulonera_sync.uploads import SaleUpload
+from bulonera_sync.uploads import ItemUpload, SaleUpload
 
 logger = logging.getLogger(LOGGER)
 
@@ -101,9 +101,8 @@ def _log_failure(context: Mapping[str, object], upload: SaleUpload, problem: Pro
     if problem.code == STORED_DAMAGED.code:
         _write(ERROR, SENTENCE, {**context, "error": problem.message})
         return
-    place = problem.field.partition("[")[2].partition("]")[0]
-    if problem.field.startswith("items[") and place.isdigit():
-        item = upload.items[int(place)]
+    item = _item_of(upload, problem)
+    if item is not None:
         _write(
             ERROR,
             "Sync upload: Item validation error",
@@ -117,6 +116,14 @@ def _log_failure(context: Mapping[str, object], upload: SaleUpload, problem: Pro
         return
     sentence = _SENTENCES.get(problem.code, f"Sync validation failed: invalid {problem.field}")
     _write(WARNING, sentence, {**context, "error": problem.message})
+
+
+def _item_of(upload: SaleUpload, problem: Problem) -> ItemUpload | None:
+    place = problem.field.partition("[")[2].partition("]")[0]
+    if not problem.field.startswith("items[") or not place.isdigit():
+        return None
+    # Another's sale is told its stored problem: of an item that this upload may not have.
+    return next((item for item in upload.items if item.place == int(place)), None)
 
 
 def log_retries(user_id: int, results: Sequence[RetryResult]) -> None:

@@ -100,6 +100,8 @@ class Checkpoints:
 
     def _passed(self, done: asyncio.Task[None]) -> None:
         self._passing = None
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._tell(error)
 
     async def _pass(self) -> None:
         try:
@@ -112,7 +114,7 @@ class Checkpoints:
         else:
             self._has_failed = False
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, error: BaseException) -> None:
         """Log it, once until it works again: nothing is lost, the log only grows."""
         if not self._has_failed:
             logger.warning("Could not checkpoint the database", extra={"error": str(error)})

@@ -39,6 +39,10 @@ class Session(Protocol):
         """
         ...
 
+    async def settle(self) -> None:
+        """Have the database judge what was inserted so far: it may wait for what comes next."""
+        ...
+
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """Undo what the block wrote when it raises, and nothing before it."""
         ...

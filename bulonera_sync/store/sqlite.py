@@ -203,6 +203,9 @@ class SqliteSession:
                 self._connection.execute(_of_rows(compiled.sql), list(values))
             self._connection.executemany(compiled.sql, bound[whole:])
 
+    async def settle(self) -> None:
+        """Nothing: each insert is judged at once."""
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         with told_apart():

@@ -189,6 +189,8 @@ def _together(group: Sequence[_Job]) -> Work[list[Any]]:
             else:
                 parts = [job.joint[1] for job in jobs if job.joint]
                 results.update(zip(jobs, await joint(session, parts), strict=True))
+            # What the database refuses of one unit must not be told to the next.
+            await session.settle()
         return [results[job] for job in group]
 
     return work

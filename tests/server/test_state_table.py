@@ -264,6 +264,23 @@ async def test_row_1_anothers_held_sale_answers_its_present_error(
     assert await stored(store_url) == before
 
 
+async def test_row_1_a_problem_of_an_item_that_this_upload_lacks_is_told_all_the_same(
+    daemon: Daemon,
+) -> None:
+    ana, eva = await daemon.till("ana"), await daemon.till("eva")
+    sale = make_sale()
+    await ana.upload(bad(sale))
+    # Its second item is at fault; the first upload had one.
+    held = await ana.upload({**sale, "items": [make_item(), make_item(product_id=777)]})
+
+    answer = await eva.upload(bad(sale), make_sale())
+
+    told, other = answer.json["results"]
+    assert answer.status == 200
+    assert (told["status"], told["error"]) == ("error", held.result["error"])
+    assert other["status"] == "success"
+
+
 async def test_row_1_anothers_queued_sale_answers_pending(daemon: Daemon, store_url: str) -> None:
     ana, eva = await daemon.till("ana"), await daemon.till("eva")
     sale = bad(make_sale())

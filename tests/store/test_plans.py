@@ -208,6 +208,9 @@ class CountingSession:
         self.calls += bool(rows)
         await self._session.insert(statement, rows)
 
+    async def settle(self) -> None:
+        await self._session.settle()
+
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         self.calls += 2
         return self._session.savepoint()

@@ -3,12 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from decimal import Decimal
 
 import pytest
 
 from bulonera_sync.errors import StatementRefusedError, StoreUnavailableError
-from bulonera_sync.store import writers
+from bulonera_sync.store import schema, writers
 from bulonera_sync.store.sessions import Session, Store
+from bulonera_sync.store.statements import Insert
 from tests.store.databases import MAKE_NOTES, add_note, adding, locked, notes_in, opened, run_sql
 
 
@@ -55,6 +58,40 @@ async def test_what_waits_for_the_same_is_one_call_and_each_gets_its_own_result(
     assert await waiting == ["note 1", "note 2", "note 3"]
     assert work.calls == [[1, 2, 3]]
     assert await notes_in(store) == [1, 2, 3, 100]
+
+
+INSERT_ITEM = Insert(schema.sale_items)
+
+
+async def test_what_is_refused_of_one_units_rows_is_not_told_to_the_next(
+    store: Store, store_url: str
+) -> None:
+    async def refused(session: Session) -> None:
+        await session.insert(
+            INSERT_ITEM, [(1, 0, 404, *[Decimal(1)] * 2, "none", *[Decimal(1)] * 2)]
+        )
+
+    async def patient(session: Session) -> str:
+        with suppress(StatementRefusedError):
+            async with session.savepoint():
+                await add_note(session, 1)
+        await add_note(session, 2)
+        return "written"
+
+    async with locked(store_url):
+        first = asyncio.create_task(store.write(adding(100)))
+        await asyncio.sleep(0)
+        both = [
+            asyncio.create_task(store.write(refused)),
+            asyncio.create_task(store.write(patient)),
+        ]
+        await asyncio.sleep(0.05)
+    await first
+    results = await asyncio.gather(*both, return_exceptions=True)
+
+    assert isinstance(results[0], StatementRefusedError)
+    assert results[1] == "written"
+    assert await notes_in(store) == [1, 2, 100]
 
 
 async def test_of_what_fails_together_only_the_one_at_fault_fails(
