@@ -1,6 +1,5 @@
 """Running the application: listening, jobs, an orderly end."""
 
-import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from bulonera_sync.server.announcing import announcing
 from bulonera_sync.server.app import make_app
 from bulonera_sync.server.certificates import certificate_for
 from bulonera_sync.server.connections import Connection, Connections, Site, fitting, sweeping
+from bulonera_sync.server.garbage import collecting
 from bulonera_sync.server.installing import offering
 from bulonera_sync.server.metrics import METRICS, Lost, nothing_lost
 from bulonera_sync.server.schedule import running_jobs
@@ -24,9 +24,6 @@ from bulonera_sync.server.schedule import running_jobs
 # aiohttp waits for begun requests up to twice this long; the whole stop has 10 s.
 SHUTDOWN_TIMEOUT_SECONDS = 4.0
 KEEPALIVE_SECONDS = 75.0
-# At Python's own, a body of a million numbers is walked over and over while it is parsed: four
-# fifths of its time went there, with every other request waiting.
-GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -127,8 +124,6 @@ async def serving(gateway: Gateway, *, log_lines_lost: Lost = nothing_lost) -> A
         shutdown_timeout=SHUTDOWN_TIMEOUT_SECONDS,
     )
     await runner.setup()
-    thresholds = gc.get_threshold()
-    gc.set_threshold(*GC_THRESHOLDS)
     try:
         certificate = certificate_for(settings)
         context = certificate.context if certificate else None
@@ -137,11 +132,10 @@ async def serving(gateway: Gateway, *, log_lines_lost: Lost = nothing_lost) -> A
             site = Site(runner, settings.host, settings.port, ssl_context=context)
             await _listen(site, settings.host, settings.port)
             is_tls, port = context is not None, runner.addresses[0][1]
-            with sweeping(connections):
+            with sweeping(connections), collecting():
                 async with announcing(settings, port, is_tls=is_tls):
                     yield _address(runner, is_tls=is_tls)
     finally:
-        gc.set_threshold(*thresholds)
         await runner.cleanup()
 
 
