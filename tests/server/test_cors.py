@@ -199,10 +199,13 @@ async def test_a_database_that_is_not_available_is_told_readably(
 
 
 async def test_a_fault_of_the_gateways_own_is_told_readably(listed: Daemon, store_url: str) -> None:
-    ana = await listed.till("ana")
-    await ana.upload(make_sale())
-    # Nothing that the gateway ever wrote, so nothing that it can read.
-    await run_sql(store_url, "UPDATE sales SET created_at = 'yesterday'")
+    ana, marta = await listed.till("ana"), await listed.till("marta", "manager")
+    sale = make_sale()
+    await ana.upload(sale)
+    await marta.send("PATCH", "/api/v1/sales/1/", json={"version": 1, "notes": "otra"})
+    await ana.upload({**sale, "notes": "mía"})
+    # What the conflict is based on: nothing that the gateway ever wrote, so nothing it can read.
+    await run_sql(store_url, "UPDATE copies SET text = '|'")
 
     answer = await from_page(ana, "GET", "/api/v1/sales/1/")
 
