@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from bulonera_sync.bodies import Number
 
 MAX_DIGITS = 12
-MAX_CACHED = 20
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 HUNDRED = Decimal(100)
@@ -38,11 +36,7 @@ def read_decimal(value: object, places: int) -> Decimal | None:
     """
     if type(value) is not str and type(value) is not Number:
         return None
-    return _read_common(value, places) if len(value) <= MAX_CACHED else _read(value, places)
-
-
-def _read(text: str, places: int) -> Decimal | None:
-    match = _NUMBER.fullmatch(text)
+    match = _NUMBER.fullmatch(value)
     if match is None:
         return None
     sign = match.group(1)
@@ -54,10 +48,6 @@ def _read(text: str, places: int) -> Decimal | None:
         raise TooLongError(f"hasta {MAX_DIGITS} dígitos")
     number = Decimal(f"{sign}{whole or 0}.{fraction:0<{places}}")
     return number or abs(number)
-
-
-# A shop's prices, quantities and taxes are few and come again with every sale.
-_read_common = lru_cache(maxsize=8_192)(_read)
 
 
 def read_id(value: object) -> int | None:

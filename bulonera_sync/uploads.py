@@ -17,7 +17,6 @@ from bulonera_sync.bodies import Number, dump_exactly, shorten
 from bulonera_sync.codes import ProblemCode
 from bulonera_sync.money import (
     HUNDRED,
-    MAX_CACHED,
     ZERO,
     TooLongError,
     line_subtotal,
@@ -38,6 +37,8 @@ from bulonera_sync.sales import (
 from bulonera_sync.values import value
 
 MAX_NOTES = 2_000
+# No sound number is longer, idle zeros apart; a longer text must not stay in memory.
+MAX_CACHED = 20
 # What a version column takes on both engines; no sale is edited this often.
 MAX_VERSION = 2**31 - 1
 MAX_ECHO = 200
@@ -316,19 +317,21 @@ _sound_percentage = _sound(2, lambda number: ZERO <= number <= HUNDRED)
 
 
 def _read_sound_item(said: Mapping[str, object], index: int) -> ItemUpload | None:
-    """Return an item as most are: said in full, nothing wrong with it; None for any other.
+    """Return an item as most are, nothing wrong with it; None for any other.
 
     Without a question more than that takes, since a sale has several.
     """
     product_id = read_id(said.get("product_id"))
     quantity = _sound_quantity(said.get("quantity"))
     unit_price = _sound_price(said.get("unit_price"))
-    discount = _sound_percentage(said.get("discount_value"))
-    tax = _sound_percentage(said.get("tax_percentage"))
-    kind = said.get("discount_type")
     if product_id is None or quantity is None or unit_price is None:
         return None
-    if discount is None or tax is None or not said.keys() <= ITEM_KEYS:
+    kind, said_discount = said.get("discount_type", "none"), said.get("discount_value")
+    is_plain = kind == "none" and said_discount is None
+    discount = ZERO if is_plain else _sound_percentage(said_discount)
+    said_tax = said.get("tax_percentage")
+    tax = _sound_percentage(said_tax)
+    if discount is None or (tax is None and said_tax is not None) or not said.keys() <= ITEM_KEYS:
         return None
     if kind == "percentage" or (kind == "none" and not discount):
         return ItemUpload(index, product_id, quantity, unit_price, kind, discount, tax, None, ())
