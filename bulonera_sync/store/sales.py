@@ -32,18 +32,13 @@ from bulonera_sync.store.types import BigId, UtcTime
 
 _sales = schema.sales
 
-
 _items = schema.sale_items
-
 
 _counters = schema.counters
 
-
 _ID_COUNTER = "sale id"
 
-
 _SALE_COLUMNS = tuple(column for column in _sales.columns)
-
 
 # A sale with its items, in one statement: those of one whose row is its own at the same moment.
 _WHOLE_SALE = (
@@ -56,12 +51,9 @@ _WHOLE_SALE = (
     ),
 )
 
-
 BY_LOCAL_ID = Statement(select(*_WHOLE_SALE).where(among(_sales.c.local_id, "local_ids")))
 
-
 BY_ID = Statement(select(*_WHOLE_SALE).where(among(_sales.c.id, "ids")))
-
 
 # A range, since under most collations LIKE is not answered from the index.
 BY_NUMBERS_BEGINNING = Statement(
@@ -81,7 +73,6 @@ ONE_BY_ID = _one_by(_sales.c.id)
 ONE_BY_LOCAL_ID = _one_by(_sales.c.local_id)
 ONE_BY_NUMBER = _one_by(_sales.c.number)
 
-
 # Both in one statement: a round trip to Postgres less for every upload.
 _TAKING = upsert(_counters).values(
     [
@@ -96,9 +87,7 @@ TAKE = Statement(
     ).returning(_counters.c.name, _counters.c.value)
 )
 
-
 INSERT_SALE = Insert(_sales)
-
 
 UPDATE_SALE = Statement(
     update(_sales)
@@ -106,18 +95,13 @@ UPDATE_SALE = Statement(
     .values({name: bindparam(name) for name in NAMES if name not in FIXED})
 )
 
-
 INSERT_ITEM = Insert(_items)
-
 
 INSERT_COPY = Insert(schema.copies, without="id")
 
-
 INSERT_EVENT = Insert(schema.events, without="id")
 
-
 INSERT_WAIT = Insert(schema.waits)
-
 
 _DUE = (
     select(_sales.c.id)
@@ -128,7 +112,6 @@ _DUE = (
     )
     .order_by(_sales.c.next_attempt_at)
 )
-
 
 ANY_DUE = Statement(_DUE.limit(1))
 # What somebody asked for goes before what the schedule and imports have due.
@@ -143,9 +126,7 @@ REQUESTED = Statement(
     .with_for_update(skip_locked=True)
 )
 
-
 DUE = Statement(_DUE.limit(bindparam("limit", type_=Integer)).with_for_update(skip_locked=True))
-
 
 # By the index of what they wait for: an import costs the sales it heals.
 HEAL = Statement(
@@ -167,7 +148,6 @@ HEAL = Statement(
     )
 )
 
-
 # Its own payload can't be judged: only an upload can say again what it was.
 SET_ASIDE = Statement(
     update(_sales)
@@ -181,12 +161,9 @@ SET_ASIDE = Statement(
     )
 )
 
-
 DELETE_ITEMS = Statement(delete(_items).where(among(_items.c.sale_id, "ids")))
 
-
 DELETE_WAITS = Statement(delete(schema.waits).where(among(schema.waits.c.sale_id, "ids")))
-
 
 QUARANTINE = Statement(
     upsert(schema.quarantine)

@@ -285,3 +285,18 @@ async def test_a_connection_that_does_not_open_is_tried_again(
     await watched.close()
     assert passes.made == 2
     assert len(caplog.records) == 1
+
+
+async def test_a_failure_that_nobody_thought_of_is_told_too(
+    store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def never() -> sqlite.SqliteConnection:
+        raise OSError("no thread to be had")
+
+    watched = Checkpoints(never)
+    for turn in range(1, 3):
+        watched.heed(turn * PASS_PAGES)
+        await watched.settled()
+
+    await watched.close()
+    assert [record.error for record in caplog.records] == ["no thread to be had"]  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ async def count_in(store: Store) -> int:
 
 
 @EACH_WAY
-@pytest.mark.parametrize("rows", [1, 2, 100])
+@pytest.mark.parametrize("rows", [1, 2, 64, 100, 129])
 async def test_every_row_arrives_whole(
     store: Store, store_url: str, enough: int, rows: int
 ) -> None:

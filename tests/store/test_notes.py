@@ -66,3 +66,15 @@ async def test_what_could_not_be_written_down_is_the_next_time(
         await gateway.keep_notes()
 
         assert await last_upload(gateway, cashier) == NOON
+
+
+async def test_an_upload_that_began_earlier_does_not_set_it_back(
+    settings: Settings, gateway: Gateway, cashier: User
+) -> None:
+    readings = [NOON, LATER]
+    async with open_gateway(settings, clock=lambda: readings[-1]) as other:
+        await other.upload(cashier, as_parsed(make_sale()))
+        readings.pop()
+        await other.upload(cashier, as_parsed(make_sale()))
+
+    assert await last_upload(gateway, cashier) == LATER
