@@ -5,7 +5,7 @@ import random
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.factories import Json
@@ -53,31 +53,54 @@ async def send_and_reset(port: int, token: str, sales: list[Json]) -> None:
         writer.transport.abort()
 
 
+async def _cut(writer: asyncio.StreamWriter) -> None:
+    """Cut this connection, and wait until the loop has let go of it."""
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel these tasks and wait for them; what they raise is no matter here."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 class CuttingProxy:
     """A proxy that cuts half of the connections after some bytes, of the request or the answer."""
 
     def __init__(self, port: int, chance: random.Random) -> None:
         self._port = port
         self._chance = chance
+        self._serving: set[asyncio.Task[None]] = set()
         self.cuts = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError:
-            writer.transport.abort()
-            return
-        request_limit, answer_limit = self._limits()
-        ways = [
-            asyncio.create_task(self._pump(reader, back, request_limit)),
-            asyncio.create_task(self._pump(there, writer, answer_limit)),
-        ]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        for each in (back, writer):
-            each.transport.abort()
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve this connection, in a task that is held here until it has ended."""
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def end(self) -> None:
+        """Cut what is still open: a connection must not outlive its test."""
+        await _ended(self._serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with AsyncExitStack() as ends:
+            ends.push_async_callback(_cut, writer)
+            try:
+                there, back = await asyncio.open_connection("127.0.0.1", self._port)
+            except OSError:
+                return
+            ends.push_async_callback(_cut, back)
+            request_limit, answer_limit = self._limits()
+            ways = {
+                asyncio.create_task(self._pump(reader, back, request_limit)),
+                asyncio.create_task(self._pump(there, writer, answer_limit)),
+            }
+            ends.push_async_callback(_ended, ways)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
 
     def _limits(self) -> tuple[int | None, int | None]:
         if self._chance.random() > CUT_SHARE:
@@ -109,5 +132,8 @@ async def cutting_proxy(
 ) -> AsyncIterator[tuple[int, CuttingProxy]]:
     """A running proxy before this port, and the port of its own."""
     proxy = CuttingProxy(port, chance)
-    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1], proxy
+    async with await asyncio.start_server(proxy.accept, "127.0.0.1", 0) as server:
+        try:
+            yield server.sockets[0].getsockname()[1], proxy
+        finally:
+            await proxy.end()
