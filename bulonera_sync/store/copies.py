@@ -1,6 +1,5 @@
 """The contents kept beside a sale: found again by print, as a conflict's base, as a stranger's."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
@@ -14,11 +13,11 @@ from bulonera_sync.sales import (
 )
 from bulonera_sync.store import schema
 from bulonera_sync.store.dialect import among
+from bulonera_sync.store.sale_rows import load_copy
 from bulonera_sync.store.sessions import Session
 from bulonera_sync.store.statements import Statement
 
 _copies = schema.copies
-
 
 _COPY_COLUMNS = (
     _copies.c.sale_id,
@@ -29,7 +28,6 @@ _COPY_COLUMNS = (
     _copies.c.text,
 )
 
-
 # Two statements rather than one OR: each is answered by its own index.
 COPIES_BY_CONTENT = Statement(
     select(*_COPY_COLUMNS).where(
@@ -37,22 +35,19 @@ COPIES_BY_CONTENT = Statement(
     )
 )
 
-
 COPIES_AS_SAID = Statement(
     select(*_COPY_COLUMNS).where(
         among(_copies.c.sale_id, "ids"), among(_copies.c.said_fingerprint, "fingerprints")
     )
 )
 
-
 BASES = Statement(
-    select(_copies.c.sale_id, _copies.c.version, _copies.c.text).where(
+    select(_copies.c.sale_id, _copies.c.version, _copies.c.fingerprint, _copies.c.text).where(
         among(_copies.c.sale_id, "ids"),
         or_(*(_copies.c.kind == kind for kind in sorted(SERVER_COPIES))),
         among(_copies.c.version, "versions"),
     )
 )
-
 
 FOREIGN_COPIES = Statement(
     select(_copies.c.sale_id, func.count())
@@ -84,14 +79,17 @@ async def copies_of(
 
 
 async def bases_of(session: Session, versions: Mapping[int, int]) -> Mapping[int, Content]:
-    """Return, by sale id, the server's content at the version given for it, where it is kept."""
+    """Return, by sale id, the server's content at the version given for it, where it is kept.
+
+    One that the disk has changed is as good as not kept: nothing must be merged on it.
+    """
     if not versions:
         return {}
     rows = await session.fetch(BASES, ids=sorted(versions), versions=sorted(set(versions.values())))
     return {
-        sale_id: Content.from_document(json.loads(text))
-        for sale_id, version, text in rows
-        if versions[sale_id] == version
+        sale_id: base
+        for sale_id, version, fingerprint, text in rows
+        if versions[sale_id] == version and (base := load_copy(text, fingerprint)) is not None
     }
 
 

@@ -267,6 +267,15 @@ def _load(text: str) -> tuple[Problem, ...]:
 _load_common = lru_cache(maxsize=2_048)(_load)
 
 
+def load_copy(text: str, fingerprint: str | None) -> Content | None:
+    """Return the content of a copy, or None where it is not what was written."""
+    try:
+        content = Content.from_document(json.loads(text))
+        return content if content.fingerprint() == fingerprint else None
+    except _UNREADABLE:
+        return None
+
+
 def _dump_defaults(defaults: Mapping[int, Decimal]) -> str:
     # By hand: json takes longer than the rest of the row.
     members = [f'"{product_id}": "{tax!s}"' for product_id, tax in defaults.items()]

@@ -7,6 +7,7 @@ import pytest
 
 from bulonera_sync.gateway import Gateway
 from bulonera_sync.logs import open_log
+from tests.conftest import StartDaemon
 from tests.factories import Json, make_item, make_sale
 from tests.http import SYNC, Daemon, Till
 from tests.store.databases import ON_SQLITE, run_sql
@@ -111,6 +112,35 @@ async def test_a_conflict_about_a_damaged_sale_is_not_decided(
     decided = await ana.post(f"{SYNC}/resolve/", {"sale_id": sale_id, "resolution": "server_wins"})
 
     assert (decided.status, decided.json["code"]) == (409, "stored_damaged")
+
+
+# What a conflict is based on, no longer what it was.
+TURNED_COPIES = {
+    "no JSON any more": "UPDATE copies SET text = '|' || substr(text, 2)",
+    "JSON of something else": "UPDATE copies SET text = '[]'",
+    "another content": "UPDATE copies SET text = replace(text, 'Cliente', 'Clienue')",
+    "another print": "UPDATE copies SET fingerprint = '0' || substr(fingerprint, 2)",
+}
+
+
+@pytest.mark.parametrize("statement", TURNED_COPIES.values(), ids=TURNED_COPIES)
+async def test_nothing_is_based_on_a_former_content_that_has_changed_on_disk(
+    start_daemon: StartDaemon, store_url: str, statement: str
+) -> None:
+    async with start_daemon(auto_merge=True) as daemon:
+        ana, marta = await daemon.till("ana"), await daemon.till("marta", "manager")
+        sale, other = a_sale(), a_sale()
+        sale_id = (await ana.upload(sale)).result["sale_id"]
+        path = f"/api/v1/sales/{sale_id}/"
+        await marta.send("PATCH", path, json={"version": 1, "notes": "otra"})
+        await run_sql(store_url, statement)
+
+        answer = await ana.upload({**sale, "customer_id": 6}, other)
+
+        conflict, sound = answer.json["results"]
+        assert (answer.status, conflict["status"], sound["status"]) == (200, "conflict", "success")
+        whole = await ana.sale(sale_id)
+        assert conflict["conflict_data"]["base"] is whole["conflict_data"]["base"] is None
 
 
 async def test_another_cashier_is_told_no_more_than_that(
